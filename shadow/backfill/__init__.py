@@ -1,0 +1,1 @@
+"""Existing rows, by COPY, at one snapshot position."""

@@ -1,0 +1,1 @@
+"""Read samples -> verdicts -> mismatch store."""

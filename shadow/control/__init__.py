@@ -1,0 +1,1 @@
+"""FastAPI app, routes, live page."""

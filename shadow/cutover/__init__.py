@@ -1,0 +1,1 @@
+"""Gates, phases, fence, switch, rollback."""

@@ -1,0 +1,1 @@
+"""The reference app, its load, the judge and the demo's script."""

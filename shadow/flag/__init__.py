@@ -1,0 +1,1 @@
+"""Who is primary: control records on both sides and the mmap hint."""

@@ -1,0 +1,1 @@
+"""The outbox in SQLite: append, read in order, trim."""

@@ -1,0 +1,1 @@
+"""Journal -> PostgreSQL: ordered, exactly-once apply."""

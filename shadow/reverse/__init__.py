@@ -1,0 +1,1 @@
+"""PostgreSQL -> SQLite while PostgreSQL is primary: capture and reverse apply."""

@@ -1,0 +1,1 @@
+"""Both catalogs: inspect, profile stored values, convert."""

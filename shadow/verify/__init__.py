@@ -1,0 +1,1 @@
+"""Fenced pair, table diff, repair."""
