@@ -1,0 +1,46 @@
+"""Write one journal record inside the app's write transaction.
+
+A record is one row, or several parts with consecutive positions: a big transaction spills parts while it runs
+(`append_part`), so its memory stays bounded, and `append` closes the record. Parts are rows of the same
+transaction: a rollback, also to a savepoint, takes them back together with the data.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from .record import Item, encode
+
+#: Plain cursors of sqlite3, whatever class the connection has: no factory, no shim, no converter in between.
+_APPEND = "INSERT INTO main._shadow_append (last, nonce, record) VALUES (?, ?, ?)"
+_WITHDRAW = "DELETE FROM main._shadow_journal WHERE position > (SELECT max(position) FROM main._shadow_journal) - ?"
+
+
+def new_nonce() -> bytes:
+    """6 bytes of Unix time in ms, big-endian, and 6 random bytes."""
+    return (time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(6)
+
+
+def nonce_time(nonce: bytes) -> float:
+    """Unix time, in seconds, at which the record was written."""
+    return int.from_bytes(nonce[:6], "big") / 1000
+
+
+def append(conn: sqlite3.Connection, items: Sequence[Item], *, nonce: bytes | None = None) -> bytes:
+    """Close the transaction's record with `items`; `nonce` is that of the parts already spilled, if any."""
+    nonce = nonce or new_nonce()
+    sqlite3.Cursor(conn).execute(_APPEND, (1, nonce, encode(items)))
+    return nonce
+
+
+def append_part(conn: sqlite3.Connection, items: Sequence[Item], *, nonce: bytes) -> None:
+    """Spill `items` as one more part; `append` with the same nonce must follow before COMMIT."""
+    sqlite3.Cursor(conn).execute(_APPEND, (0, nonce, encode(items)))
+
+
+def withdraw(conn: sqlite3.Connection) -> None:
+    """Take back the row that `append` wrote, because COMMIT was refused and the transaction goes on."""
+    sqlite3.Cursor(conn).execute(_WITHDRAW, (1,))
