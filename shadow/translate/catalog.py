@@ -6,6 +6,7 @@ needed; `pg_name` is what stands there (the same, but for names over 63 bytes).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -150,3 +151,15 @@ class Catalog:
 def fold(name: str) -> str:
     """ASCII lower case, as SQLite compares identifiers."""
     return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in name)
+
+
+_PG_NAME_BYTES_MAX = 63
+
+
+def pg_name(name: str) -> str:
+    """What stands in PostgreSQL for a name: the same, but shortened with a hash when over PostgreSQL's 63 bytes."""
+    raw = name.encode("utf-8", "surrogatepass")
+    if len(raw) <= _PG_NAME_BYTES_MAX:
+        return name
+    digest = hashlib.sha256(fold(name).encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    return raw[: _PG_NAME_BYTES_MAX - 11].decode("utf-8", "ignore") + "_" + digest
