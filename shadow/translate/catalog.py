@@ -111,6 +111,10 @@ class Table:
             return None
         return self.rowid_alias or ROWID_COLUMN
 
+    def check_name(self, ordinal: int) -> str:
+        """The PostgreSQL constraint name of `checks[ordinal]`; errors name it."""
+        return pg_name(f"sqlite_check_{self.name}_{ordinal + 1}")
+
     @property
     def key(self) -> tuple[str, ...]:
         """The PostgreSQL columns that identify a row: the rowid, else the primary key."""

@@ -1,0 +1,177 @@
+"""Which PostgreSQL type a column gets: its declaration is a hint, what is stored decides.
+
+One scan of each table asks every column for the classes of its values. A type is chosen only if every stored value
+comes back unchanged and the declaration leaves room for what the app may still write; anything else is `shadow.value`.
+Text that PostgreSQL cannot hold at all (NUL characters, bytes that are not UTF-8) is a blocking finding.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..translate.catalog import Affinity, Catalog, Column, PgType, Table, fold
+from .inspect import column_types, declared_type, inspect
+from .names import origin_rowid, quote
+
+_COLUMNS_PER_SCAN = 200  # results of one SELECT are limited to 2,000
+_ROWS_NAMED_MAX = 10
+_NUL, _NOT_UTF8 = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the app's schema or rows that a person should know."""
+
+    table: str
+    column: str
+    #: type | text | default | check | index | unique | generated | view | trigger | virtual
+    kind: str
+    message: str
+    #: The first rows concerned, by primary key or rowid.
+    keys: tuple[tuple[object, ...], ...] = ()
+    #: True: nothing can be copied before this is settled.
+    blocking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The classes of values that a column holds; `lowest == highest` when there is only one."""
+
+    lowest: str | None
+    highest: str | None
+    #: All integers are 0 or 1; asked only of columns declared as booleans.
+    binary: bool
+    #: `_NUL` or `_NOT_UTF8` when some text has it, else 0.
+    bad_text: int
+
+
+def profile(conn: sqlite3.Connection, catalog: Catalog) -> tuple[Catalog, list[Finding]]:
+    """The catalog with types chosen by what is stored, and what was found; reads in the caller's snapshot, if any."""
+    _register(conn)
+    types = column_types(catalog)
+    findings: list[Finding] = []
+    for key, table in catalog.tables.items():
+        if table.virtual:
+            findings.append(
+                Finding(table.name, "", "virtual", f"{table.name} is a virtual table: its rows stay in SQLite")
+            )
+            continue
+        for column, stored in _scan(conn, table):
+            chosen = choose(column, stored, alias=column.name == table.rowid_alias)
+            types[key, fold(column.name)] = chosen
+            findings += _findings(conn, table, column, stored, chosen)
+    return inspect(conn, pg_schema=catalog.pg_schema, types=types), findings
+
+
+def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
+    """The most idiomatic type that gives back what is stored and what the declaration may still bring."""
+    declared = declared_type(column.declared, column.affinity)
+    if alias or stored.lowest is None:
+        return PgType.BIGINT if alias else declared
+    if stored.lowest != stored.highest:
+        return PgType.VALUE
+    only = stored.lowest
+    if column.generated is not None and not column.declared:
+        return _BY_CLASS[only]
+    upper = column.declared.upper()
+    match column.affinity, only:
+        case (Affinity.INTEGER, "integer") | (Affinity.REAL, "real") | (Affinity.TEXT, "text"):
+            return declared
+        case Affinity.BLOB, "blob":
+            return declared
+        case Affinity.NUMERIC, "integer" if upper in ("BOOL", "BOOLEAN"):
+            return PgType.BOOLEAN if stored.binary else PgType.BIGINT
+        case Affinity.NUMERIC, "text" if declared is PgType.TEXT:
+            return PgType.TEXT
+        case Affinity.NUMERIC, "integer" if declared is PgType.TEXT:
+            return PgType.BIGINT  # a timestamp kept as seconds
+        case _:
+            return PgType.VALUE
+
+
+_BY_CLASS = {"integer": PgType.BIGINT, "real": PgType.DOUBLE, "text": PgType.TEXT, "blob": PgType.BYTEA}
+
+
+def _scan(conn: sqlite3.Connection, table: Table) -> Iterator[tuple[Column, Stored]]:
+    for start in range(0, len(table.columns), _COLUMNS_PER_SCAN):
+        part = table.columns[start : start + _COLUMNS_PER_SCAN]
+        terms = ", ".join(_terms(column) for column in part)
+        row = sqlite3.Cursor(conn).execute(f"SELECT {terms} FROM main.{quote(table.name)}").fetchone()
+        for i, column in enumerate(part):
+            lowest, highest, binary, bad = row[4 * i : 4 * i + 4]
+            yield column, Stored(lowest, highest, bool(binary), int(bad or 0))
+
+
+def _terms(column: Column) -> str:
+    name = quote(column.name)
+    boolean = column.declared.upper() in ("BOOL", "BOOLEAN")
+    # Only text with something besides plain ASCII needs a closer look; length() stops at NUL and counts characters.
+    odd = f"{name} GLOB '*[^' || char(1) || '-' || char(127) || ']*' OR length({name}) <> length(CAST({name} AS BLOB))"
+    bad = f"max(CASE WHEN typeof({name}) = 'text' AND ({odd}) THEN _shadow_bad_text(CAST({name} AS BLOB)) END)"
+    return (
+        f"min(typeof({name})) FILTER (WHERE {name} IS NOT NULL), max(typeof({name})) FILTER (WHERE {name} IS NOT NULL),"
+        f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'}, {bad}"
+    )
+
+
+def _register(conn: sqlite3.Connection) -> None:
+    encoding = str(sqlite3.Cursor(conn).execute("PRAGMA encoding").fetchone()[0]).lower()
+
+    def bad_text(raw: bytes) -> int:
+        try:
+            return _NUL if "\0" in raw.decode(encoding) else 0
+        except UnicodeDecodeError:
+            return _NOT_UTF8
+
+    sqlite3.Connection.create_function(conn, "_shadow_bad_text", 1, bad_text, deterministic=True)
+
+
+def _findings(
+    conn: sqlite3.Connection, table: Table, column: Column, stored: Stored, chosen: PgType
+) -> Iterator[Finding]:
+    name = quote(column.name)
+    if stored.bad_text:
+        what = "text with NUL characters" if stored.bad_text == _NUL else "text that is not UTF-8"
+        condition = f"typeof({name}) = 'text' AND _shadow_bad_text(CAST({name} AS BLOB))"
+        keys = _keys(conn, table, condition)
+        yield Finding(
+            table.name,
+            column.name,
+            "text",
+            f"{table.name}.{column.name} has {what}, which PostgreSQL cannot hold, in the rows {_named(keys)};"
+            " correct these rows, or store them as BLOB",
+            keys,
+            blocking=True,
+        )
+    declared = declared_type(column.declared, column.affinity)
+    if chosen is PgType.VALUE and declared is not PgType.VALUE:
+        fits = {PgType.BIGINT: "integer", PgType.DOUBLE: "real", PgType.TEXT: "text", PgType.BYTEA: "blob"}
+        keys = _keys(conn, table, f"typeof({name}) NOT IN ('null', '{fits.get(declared, 'integer')}')")
+        held = stored.lowest if stored.lowest == stored.highest else f"{stored.lowest} and {stored.highest}"
+        yield Finding(
+            table.name,
+            column.name,
+            "type",
+            f"{table.name}.{column.name} is declared {column.declared} and holds {held} values;"
+            f" it becomes {PgType.VALUE.value}, rows {_named(keys)}",
+            keys,
+        )
+
+
+def key_terms(table: Table) -> Sequence[str]:
+    """SQLite's expressions that name a row to a person: the declared key if there is one, else the rowid."""
+    declared = [quote(c.name) for c in sorted((c for c in table.columns if c.pk), key=lambda c: c.pk)]
+    return declared or [origin_rowid(table) or "1"]
+
+
+def _keys(conn: sqlite3.Connection, table: Table, condition: str) -> tuple[tuple[object, ...], ...]:
+    terms = ", ".join(f"CASE typeof({t}) WHEN 'text' THEN quote({t}) ELSE {t} END" for t in key_terms(table))
+    sql = f"SELECT {terms} FROM main.{quote(table.name)} WHERE {condition} LIMIT {_ROWS_NAMED_MAX}"
+    return tuple(sqlite3.Cursor(conn).execute(sql).fetchall())
+
+
+def _named(keys: Sequence[tuple[object, ...]]) -> str:
+    more = " ..." if len(keys) == _ROWS_NAMED_MAX else ""
+    return ", ".join("/".join(str(part) for part in key) for key in keys) + more
