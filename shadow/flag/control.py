@@ -99,9 +99,13 @@ def write_origin(conn: sqlite3.Connection, record: ControlRecord, *, guard: bool
 
 
 def activate_origin(conn: sqlite3.Connection, attempt: str) -> None:
-    """Help: turn a prepared record of `attempt` active, once PostgreSQL is known to have committed that attempt."""
+    """Help: turn a prepared record of `attempt` active, once PostgreSQL is known to have committed that attempt.
+
+    From then on, and not before, the guards let writes through: the transaction needs synchronous=FULL.
+    """
     conn.execute(
-        "UPDATE main._shadow_control SET state = 'active' WHERE id = 1 AND attempt = ? AND state = 'prepared'",
+        "UPDATE main._shadow_control SET state = 'active', guard = (primary_side = 'postgres')"
+        " WHERE id = 1 AND attempt = ? AND state = 'prepared'",
         (attempt,),
     )
 

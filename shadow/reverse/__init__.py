@@ -1,1 +1,1 @@
-"""PostgreSQL -> SQLite while PostgreSQL is primary: capture and reverse apply."""
+"""PostgreSQL -> SQLite: capture what the app changes while PostgreSQL is primary, and bring it back."""
