@@ -6,7 +6,6 @@ the host application may use psycopg2 for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 from psycopg2.extensions import connection as PgConnection
@@ -67,16 +66,11 @@ def register_value_type(conn: PgConnection) -> bool:
     oid = row[0] if row else None
     if oid is None:
         return False
-    register_type(new_type((int(oid),), "SHADOW_VALUE", _value_caster()), conn)
+    from ..values.codec import parse_value
+
+    register_type(new_type((int(oid),), "SHADOW_VALUE", lambda value, _cursor: parse_value(_str_or_none(value))), conn)
     return True
 
 
-def _value_caster() -> Callable[[Raw, PgCursor], object]:
-    from ..values import codec
-
-    from_target = codec.from_target
-
-    def cast(value: Raw, cursor: PgCursor) -> object:
-        return None if value is None else from_target(str(value), "shadow.value")
-
-    return cast
+def _str_or_none(value: Raw) -> str | None:
+    return None if value is None else str(value)
