@@ -39,7 +39,7 @@ def origin_rowid(table: Table) -> str | None:
 
 
 def carried_columns(table: Table) -> tuple[tuple[str, Column | None], ...]:
-    """(PostgreSQL name, column) of all that is copied and compared: a hidden rowid (column None) first, if there is one."""
+    """(PostgreSQL name, column) of all that is copied and compared; first, if there is one, a hidden rowid (None)."""
     columns: list[tuple[str, Column | None]] = [(pg_name(c.name), c) for c in table.stored_columns]
     if table.rowid_column == ROWID_COLUMN:
         columns.insert(0, (ROWID_COLUMN, None))
