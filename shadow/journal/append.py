@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from .record import Item, encode
 
-#: Plain cursors of sqlite3, whatever class the connection has: no factory, no shim, no converter in between.
+# Plain cursors of sqlite3, whatever class the connection has: no factory, no shim, no converter in between.
 _APPEND = "INSERT INTO main._shadow_append (last, nonce, record) VALUES (?, ?, ?)"
 _WITHDRAW = "DELETE FROM main._shadow_journal WHERE position > (SELECT max(position) FROM main._shadow_journal) - ?"
 
@@ -27,6 +27,11 @@ def new_nonce() -> bytes:
 def nonce_time(nonce: bytes) -> float:
     """Unix time, in seconds, at which the record was written."""
     return int.from_bytes(nonce[:6], "big") / 1000
+
+
+def append_encoded(conn: sqlite3.Connection, record: bytes, nonce: bytes, *, last: bool) -> None:
+    """One row, its items joined already."""
+    sqlite3.Cursor(conn).execute(_APPEND, (1 if last else 0, nonce, record))
 
 
 def append(conn: sqlite3.Connection, items: Sequence[Item], *, nonce: bytes | None = None) -> bytes:

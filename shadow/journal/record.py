@@ -45,7 +45,8 @@ class RowImage:
     table: str
     op: str
     key: tuple[SqliteValue, ...]
-    #: The whole row afterwards, rowid first when the table has one, then every stored column in order; None for D.
+    #: The whole row afterwards; None for D. First the rowid, where no column shows it (neither an INTEGER PRIMARY KEY nor
+    #: WITHOUT ROWID), then every stored column in order: what `translate.rowimage.upsert` takes.
     row: SqliteRow | None
 
 
@@ -69,7 +70,7 @@ class Undetermined:
 
 @dataclass(frozen=True, slots=True)
 class SchemaChanged:
-    """DDL. `objects` is all of sqlite_master afterwards, ours left out: (type, name, tbl_name, sql)."""
+    """DDL. `objects` is sqlite_master afterwards, without ours and without sqlite_*: (type, name, tbl_name, sql)."""
 
     sql: str
     objects: Sequence[tuple[str, str, str, str | None]]
@@ -93,6 +94,30 @@ def encode(items: Iterable[Item]) -> bytes:
     return bytes(_pack([FORMAT, [_item_out(item) for item in items]]))
 
 
+def encode_item(item: Item) -> bytes:
+    """One item on its own: the shim packs each as it happens, so a buffer knows its size; see `join`."""
+    return _pack(_item_out(item))
+
+
+def encode_executed(
+    sql: str, param_sets: object, many: bool, rowcount: int, rowids: object = None, now: str | None = None
+) -> bytes:
+    """`encode_item` of an `Executed`, without making one: the hot path."""
+    return _pack([_EXECUTED, sql, param_sets, many, rowcount, rowids, now])
+
+
+def join(items: Sequence[bytes]) -> bytes:
+    """The record (or part) of items that were encoded one by one."""
+    count = len(items)
+    if count < 16:
+        header = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        header = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        header = b"\xdd" + count.to_bytes(4, "big")
+    return b"".join((_JOIN_HEAD, header, *items))
+
+
 def decode(record: bytes) -> list[Item]:
     """The items of one record or part. Raises `JournalBroken` for a format or shape this version does not know."""
     try:
@@ -108,6 +133,10 @@ def decode(record: bytes) -> list[Item]:
 
 def _pack(value: object) -> bytes:
     return msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")  # type: ignore[no-any-return]
+
+
+#: An array of two whose first element is the format.
+_JOIN_HEAD = b"\x92" + _pack(FORMAT)
 
 
 def _item_out(item: Item) -> list[object]:
