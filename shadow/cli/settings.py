@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OriginError
 
 if TYPE_CHECKING:
-    from ..agent.settings import AgentSettings
     from ..config import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of text.")]
@@ -35,40 +34,31 @@ PgSchema = Annotated[
 ]
 
 
-def pair_settings(sqlite: str | None, database_url: str | None, pg_schema: str | None) -> Settings:
-    """The pair that the options and, where they are silent, the environment name. Raises `ConfigError`.
+def environment(sqlite: str | None, database_url: str | None, pg_schema: str | None) -> dict[str, str]:
+    """The environment with the options in front. Raises `ConfigError` when no pair is named.
 
     `DATABASE_TYPE` tells app processes what to do; a command works on the pair whatever it says.
     """
-    from ..config import from_environment
-
-    environ = {**os.environ, "DATABASE_TYPE": "shadow"}
-    environ.update(_given(sqlite, database_url, pg_schema))
+    options = {"SQLITE_PATH": sqlite, "DATABASE_URL": database_url, "SHADOW_PG_SCHEMA": pg_schema}
+    environ = {**os.environ, "DATABASE_TYPE": "shadow", **{name: value for name, value in options.items() if value}}
     if not environ.get("SQLITE_PATH"):
         raise ConfigError("no SQLite file is named; set SQLITE_PATH or give --sqlite PATH")
     if not environ.get("DATABASE_URL"):
         raise ConfigError("no PostgreSQL database is named; set DATABASE_URL or give --database-url DSN")
-    settings = from_environment(environ)
+    return environ
+
+
+def pair_settings(sqlite: str | None, database_url: str | None, pg_schema: str | None) -> Settings:
+    """The pair that the options, else the environment, name. Raises `ConfigError`, `OriginError`."""
+    from ..config import from_environment
+
+    settings = from_environment(environment(sqlite, database_url, pg_schema))
     assert settings is not None
     require_file(settings.sqlite_path)
     return settings
 
 
-def agent_settings(
-    sqlite: str | None, database_url: str | None, pg_schema: str | None, **overrides: object
-) -> AgentSettings:
-    """The same for the agent, with what only it needs. Raises `ConfigError`."""
-    raise NotImplementedError
-
-
 def require_file(path: str) -> None:
     """A mistyped path must not become a new empty database. Raises `OriginError`."""
-    from ..errors import OriginError
-
     if not os.path.isfile(path):
         raise OriginError(f"there is no SQLite file at {path}; check SQLITE_PATH or --sqlite")
-
-
-def _given(sqlite: str | None, database_url: str | None, pg_schema: str | None) -> dict[str, str]:
-    options = {"SQLITE_PATH": sqlite, "DATABASE_URL": database_url, "SHADOW_PG_SCHEMA": pg_schema}
-    return {name: value for name, value in options.items() if value}

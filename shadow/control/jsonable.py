@@ -1,11 +1,12 @@
 """Anything a report may hold, as JSON that every reader takes: used by the HTTP API and by `--json`.
 
-bytes become {"blob": hex}, Decimal its text, times ISO 8601, NaN and infinities their names (JSON has none), lone
-surrogates stay escaped. A dataclass becomes an object of its fields.
+bytes become {"b64": ...} as in `compare.jsonable`, Decimal its text, times ISO 8601, NaN and infinities their names
+(JSON has none), lone surrogates stay escaped. A dataclass becomes an object of its fields.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime
 import json
@@ -28,7 +29,7 @@ def jsonable(value: object, depth: int = 0) -> object:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, bytes | bytearray | memoryview):
-        return {"blob": bytes(value).hex()}
+        return {"b64": base64.b64encode(bytes(value)).decode()}
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, datetime.date | datetime.time):
