@@ -33,6 +33,8 @@ _POLL_SECONDS = 0.0005
 class Commit:
     """What cutover's SQLite transaction writes."""
 
+    #: Compare-and-set: the epoch that must still hold.
+    from_epoch: int
     epoch: int
     attempt: str
     #: PostgreSQL's snapshot at which reverse capture starts.
@@ -115,6 +117,9 @@ def _lock(conn: sqlite3.Connection, lines: _Lines, deadline: float) -> bool:
 
 def _commit(conn: sqlite3.Connection, commit: Commit) -> None:
     """The new epoch, guards on, the app's triggers parked, the start of the way back: cutover's commit point."""
+    found = control.read_origin(conn)
+    if found is None or found.record.epoch != commit.from_epoch or not found.record.accepts_writes(Side.SQLITE):
+        raise sqlite3.OperationalError(f"the file is no longer at epoch {commit.from_epoch}")
     record = control.ControlRecord(commit.epoch, commit.attempt, Side.POSTGRES, control.State.ACTIVE)
     control.write_origin(conn, record, guard=True)
     guards.park_triggers(conn)
@@ -123,7 +128,7 @@ def _commit(conn: sqlite3.Connection, commit: Commit) -> None:
         (commit.snapshot, commit.epoch),
     )
     conn.execute(
-        "INSERT INTO _shadow_audit (at, who, action, detail) VALUES (?, ?, 'cutover', ?)",
+        "INSERT INTO _shadow_audit (at, who, action, detail) VALUES (?, ?, 'cutover.commit', ?)",
         (commit.at, commit.who, commit.detail),
     )
     reach("holder.committing")

@@ -116,7 +116,9 @@ def _table(tables: dict[str, OriginTable], change: Change) -> OriginTable:
 def _types(types: Types, change: Change) -> Mapping[str, str]:
     found = types.get(change.table)
     if found is None:
-        raise OriginError(f"table {change.table} was changed in PostgreSQL by DDL that shadow did not see; undo it there")
+        raise OriginError(
+            f"table {change.table} was changed in PostgreSQL by DDL that shadow did not see; undo it there"
+        )
     return found
 
 
