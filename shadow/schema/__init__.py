@@ -3,7 +3,7 @@
 from .convert import Plan, Statement, build, create_indexes, create_tables, plan_indexes, plan_tables
 from .evolve import evolve, plan_evolve, types_after
 from .inspect import Objects, Types, column_types, inspect, objects
-from .profile import Finding, profile
+from .profile import Finding, Profile, profile, profile_rows
 from .replica import Replica
 from .store import catalog_version, load_catalog, load_objects, save_catalog
 
@@ -11,6 +11,7 @@ __all__ = [
     "Finding",
     "Objects",
     "Plan",
+    "Profile",
     "Replica",
     "Statement",
     "Types",
@@ -28,6 +29,7 @@ __all__ = [
     "plan_indexes",
     "plan_tables",
     "profile",
+    "profile_rows",
     "save_catalog",
     "types_after",
 ]

@@ -8,7 +8,7 @@ Text that PostgreSQL cannot hold at all (NUL characters, bytes that are not UTF-
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..translate.catalog import Affinity, Catalog, Column, PgType, Table, fold
@@ -45,24 +45,49 @@ class Stored:
     binary: bool
     #: `_NUL` or `_NOT_UTF8` when some text has it, else 0.
     bad_text: int
+    #: Characters or bytes of the longest text or blob.
+    longest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one look at all rows gave."""
+
+    catalog: Catalog
+    findings: tuple[Finding, ...]
+    #: Rows of each table, by folded name.
+    rows: Mapping[str, int]
+    #: An upper bound of the length of a row's texts and blobs, by folded name.
+    row_length_max: Mapping[str, int]
 
 
 def profile(conn: sqlite3.Connection, catalog: Catalog) -> tuple[Catalog, list[Finding]]:
     """The catalog with types chosen by what is stored, and what was found; reads in the caller's snapshot, if any."""
+    found = profile_rows(conn, catalog)
+    return found.catalog, list(found.findings)
+
+
+def profile_rows(conn: sqlite3.Connection, catalog: Catalog) -> Profile:
+    """As `profile`, with the size of each table."""
     _register(conn)
     types = column_types(catalog)
     findings: list[Finding] = []
+    rows: dict[str, int] = {}
+    lengths: dict[str, int] = {}
     for key, table in catalog.tables.items():
+        rows[key] = lengths[key] = 0
         if table.virtual:
-            findings.append(
-                Finding(table.name, "", "virtual", f"{table.name} is a virtual table: its rows stay in SQLite")
-            )
+            message = f"{table.name} belongs to a virtual table: its rows stay in SQLite"
+            findings.append(Finding(table.name, "", "virtual", message))
             continue
-        for column, stored in _scan(conn, table):
+        for count, column, stored in _scan(conn, table):
             chosen = choose(column, stored, alias=column.name == table.rowid_alias)
             types[key, fold(column.name)] = chosen
             findings += _findings(conn, table, column, stored, chosen)
-    return inspect(conn, pg_schema=catalog.pg_schema, types=types), findings
+            rows[key] = count
+            lengths[key] += stored.longest
+    chosen_catalog = inspect(conn, pg_schema=catalog.pg_schema, types=types)
+    return Profile(chosen_catalog, tuple(findings), rows, lengths)
 
 
 def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
@@ -94,14 +119,14 @@ def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
 _BY_CLASS = {"integer": PgType.BIGINT, "real": PgType.DOUBLE, "text": PgType.TEXT, "blob": PgType.BYTEA}
 
 
-def _scan(conn: sqlite3.Connection, table: Table) -> Iterator[tuple[Column, Stored]]:
+def _scan(conn: sqlite3.Connection, table: Table) -> Iterator[tuple[int, Column, Stored]]:
     for start in range(0, len(table.columns), _COLUMNS_PER_SCAN):
         part = table.columns[start : start + _COLUMNS_PER_SCAN]
         terms = ", ".join(_terms(column) for column in part)
-        row = sqlite3.Cursor(conn).execute(f"SELECT {terms} FROM main.{quote(table.name)}").fetchone()
+        row = sqlite3.Cursor(conn).execute(f"SELECT count(*), {terms} FROM main.{quote(table.name)}").fetchone()
         for i, column in enumerate(part):
-            lowest, highest, binary, bad = row[4 * i : 4 * i + 4]
-            yield column, Stored(lowest, highest, bool(binary), int(bad or 0))
+            lowest, highest, binary, bad, longest = row[5 * i + 1 : 5 * i + 6]
+            yield row[0], column, Stored(lowest, highest, bool(binary), int(bad or 0), int(longest or 0))
 
 
 def _terms(column: Column) -> str:
@@ -112,7 +137,8 @@ def _terms(column: Column) -> str:
     bad = f"max(CASE WHEN typeof({name}) = 'text' AND ({odd}) THEN _shadow_bad_text(CAST({name} AS BLOB)) END)"
     return (
         f"min(typeof({name})) FILTER (WHERE {name} IS NOT NULL), max(typeof({name})) FILTER (WHERE {name} IS NOT NULL),"
-        f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'}, {bad}"
+        f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'}, {bad},"
+        f" max(CASE WHEN typeof({name}) IN ('text', 'blob') THEN length({name}) END)"
     )
 
 
