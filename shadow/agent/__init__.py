@@ -1,1 +1,1 @@
-"""Starts and watches the workers; health."""
+"""The long-running process: applies, compares, repairs, brings changes back, and serves HTTP."""

@@ -1,1 +1,4 @@
-"""Journal -> PostgreSQL: ordered, exactly-once apply."""
+"""The journal, applied to PostgreSQL: exactly once, in commit order.
+
+Import the modules, not this package's names: `from shadow.replicate.applier import Applier`.
+"""

@@ -1,0 +1,66 @@
+"""Are two results the same to the app? Pure: rows in, reason out.
+
+Rows are compared with type and value. Their order counts only where the query fixes it: entirely with a total order,
+else only that the same rows are there. A LIMIT without total order does not fix which rows come, only how many.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Sequence
+
+from ..translate import Order
+from ..types import SqliteRow, SqliteValue
+from ..values.compare import same_rows
+from .verdict import Reason
+
+_DOUBLE = struct.Struct("<d")
+
+
+def judge(origin: Sequence[SqliteRow], target: Sequence[SqliteRow], order: Order, *, limited: bool) -> Reason | None:
+    """None: the same. `Reason.ORDER_NOT_FIXED`: they differ, and SQLite would not have promised either."""
+    if len(origin) != len(target):
+        return Reason.ROW_COUNT
+    if all(map(same_rows, origin, target)):
+        return None
+    same_set = Counter(map(row_key, origin)) == Counter(map(row_key, target))
+    if order is Order.TOTAL:
+        return Reason.ORDER if same_set else Reason.ROWS
+    if same_set:
+        return None
+    return Reason.ORDER_NOT_FIXED if limited else Reason.ROWS
+
+
+def first_difference(origin: Sequence[SqliteRow], target: Sequence[SqliteRow]) -> int:
+    """Index of the first row that differs, for showing."""
+    for index, (a, b) in enumerate(zip(origin, target, strict=False)):
+        if not same_rows(a, b):
+            return index
+    return min(len(origin), len(target))
+
+
+def only_in(rows: Sequence[SqliteRow], others: Sequence[SqliteRow], most: int) -> list[SqliteRow]:
+    """Rows that the other side does not have (as often)."""
+    left = Counter(map(row_key, others))
+    found: list[SqliteRow] = []
+    for row in rows:
+        key = row_key(row)
+        if left[key] > 0:
+            left[key] -= 1
+        else:
+            found.append(row)
+            if len(found) == most:
+                break
+    return found
+
+
+def row_key(row: SqliteRow) -> tuple[object, ...]:
+    """Equal exactly for rows that are the same; hashable."""
+    return tuple(map(_value_key, row))
+
+
+def _value_key(value: SqliteValue) -> object:
+    if isinstance(value, float):
+        return (float, _DOUBLE.pack(value))
+    return (type(value), value)
