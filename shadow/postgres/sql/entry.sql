@@ -7,17 +7,25 @@
 -- One row a pair: raised by every write transaction of serial mode, so that a transaction whose snapshot is older
 -- than somebody's commit fails where SQLite says SQLITE_BUSY_SNAPSHOT.
 CREATE TABLE IF NOT EXISTS shadow.serial (
-    pair text PRIMARY KEY,
+    pair text PRIMARY KEY REFERENCES shadow.pair ON DELETE CASCADE,
     n    bigint NOT NULL
 ) WITH (fillfactor = 10);
 
 -- AUTOINCREMENT in serial mode: the highest id ever seen in a table before rows went away. Transactional, as
 -- sqlite_sequence is; a sequence is not.
 CREATE TABLE IF NOT EXISTS shadow.high_water (
-    pair       text NOT NULL,
+    pair       text NOT NULL REFERENCES shadow.pair ON DELETE CASCADE,
     table_name text NOT NULL,
     seq        bigint NOT NULL,
     PRIMARY KEY (pair, table_name)
+);
+
+-- Numbers that SQLite keeps in the file's header: PRAGMA user_version, application_id.
+CREATE TABLE IF NOT EXISTS shadow.pragma (
+    pair  text NOT NULL REFERENCES shadow.pair ON DELETE CASCADE,
+    name  text NOT NULL,
+    value bigint NOT NULL,
+    PRIMARY KEY (pair, name)
 );
 
 -- Directly after the lock: the snapshot is taken here.
@@ -53,3 +61,50 @@ CREATE OR REPLACE FUNCTION shadow.enter_serial(pair text) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO shadow.serial AS s (pair, n) VALUES ($1, 1) ON CONFLICT ON CONSTRAINT serial_pkey DO UPDATE SET n = s.n + 1
 $$;
+
+-- Serial mode, before an INSERT: the next id is the highest one + 1, as SQLite's is; with AUTOINCREMENT also above
+-- every id that was ever there. Failed and rolled back inserts so leave no gaps.
+CREATE OR REPLACE FUNCTION shadow.align_ids(pair text, table_name text, id_column text, autoincrement boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    highest bigint;
+    kept bigint;
+BEGIN
+    EXECUTE format('SELECT max(%I) FROM %I.%I', id_column, pair, table_name) INTO highest;
+    IF autoincrement THEN
+        SELECT h.seq INTO kept FROM shadow.high_water h WHERE h.pair = align_ids.pair AND h.table_name = align_ids.table_name;
+        highest := greatest(highest, kept);
+    END IF;
+    PERFORM setval(pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), greatest(highest + 1, 1), false);
+END $$;
+
+-- Serial mode, before rows of an AUTOINCREMENT table go away or change their id.
+CREATE OR REPLACE FUNCTION shadow.keep_high_water(pair text, table_name text, id_column text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    highest bigint;
+BEGIN
+    EXECUTE format('SELECT max(%I) FROM %I.%I', id_column, pair, table_name) INTO highest;
+    IF highest IS NOT NULL THEN
+        INSERT INTO shadow.high_water AS h (pair, table_name, seq) VALUES (pair, table_name, highest)
+        ON CONFLICT ON CONSTRAINT high_water_pkey DO UPDATE SET seq = excluded.seq WHERE h.seq < excluded.seq;
+    END IF;
+END $$;
+
+-- Concurrent mode, after a chosen id has met one that the app gave explicitly: put the sequence above all ids.
+-- False: it was there already, so the id was the app's own.
+CREATE OR REPLACE FUNCTION shadow.raise_ids(pair text, table_name text, id_column text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    ids regclass := pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column);
+    highest bigint;
+    reached bigint;
+BEGIN
+    EXECUTE format('SELECT max(%I) FROM %I.%I', id_column, pair, table_name) INTO highest;
+    EXECUTE format('SELECT last_value FROM %s', ids) INTO reached;
+    IF highest IS NULL OR highest <= reached THEN
+        RETURN false;
+    END IF;
+    PERFORM setval(ids, highest);
+    RETURN true;
+END $$;

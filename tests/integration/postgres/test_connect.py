@@ -55,7 +55,8 @@ def test_the_connection_says_who_it_is_and_has_our_session_settings(pg_dsn: str)
         with conn.cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('application_name'), current_setting('timezone'),"
-                " current_setting('client_encoding'), current_setting('transaction_isolation'), current_setting('standard_conforming_strings')"
+                " current_setting('client_encoding'), current_setting('transaction_isolation'),"
+                " current_setting('standard_conforming_strings')"
             )
             assert cursor.fetchone() == ("shadow test", "UTC", "UTF8", "repeatable read", "on")
     finally:

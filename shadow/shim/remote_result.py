@@ -1,0 +1,67 @@
+"""What a statement gave in PostgreSQL mode, before a cursor shapes it for the app."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ..types import SqliteRow
+from .remote_plan import Plan, primed_cursor
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as PgCursor
+
+#: Up to here rows are fetched at once; beyond, one after the other from what libpq holds.
+ROWS_AT_ONCE_MAX = 2_000
+
+Description = tuple[tuple[str, None, None, None, None, None, None], ...]
+
+
+class RemoteResult:
+    """Columns, rows and counts of one statement."""
+
+    __slots__ = ("_plan", "_primed", "columns", "is_dml", "lastrowid", "rowcount", "rows")
+
+    def __init__(
+        self,
+        columns: tuple[str, ...] | None = None,
+        rows: Iterable[SqliteRow] = (),
+        rowcount: int = -1,
+        lastrowid: int | None = None,
+        *,
+        is_dml: bool = False,
+        plan: Plan | None = None,
+    ) -> None:
+        self.columns = columns
+        self.rows: Iterator[SqliteRow] = iter(rows)
+        self.rowcount = rowcount
+        #: What `cursor.lastrowid` becomes; None: it stays as it is.
+        self.lastrowid = lastrowid
+        #: RETURNING: sqlite3 knows the count when the last row has been fetched.
+        self.is_dml = is_dml
+        self._plan = plan
+        self._primed: sqlite3.Cursor | None = None
+
+    @property
+    def description(self) -> Description | None:
+        if self.columns is None:
+            return None
+        return tuple((name, None, None, None, None, None, None) for name in self.columns)
+
+    @property
+    def primed(self) -> sqlite3.Cursor:
+        """The cursor to hand to sqlite3.Row with these rows."""
+        if self._plan is not None and self._plan.columns == self.columns:
+            return self._plan.primed_cursor()
+        if self._primed is None:
+            self._primed = primed_cursor(self.columns or ())
+        return self._primed
+
+
+def rows_of(cursor: PgCursor, *, drop_last: bool = False) -> Iterator[SqliteRow]:
+    """The rows of a psycopg2 cursor; without the last column when it is the appended row id."""
+    if cursor.rowcount <= ROWS_AT_ONCE_MAX:
+        rows = cursor.fetchall()
+        return iter([row[:-1] for row in rows] if drop_last else rows)
+    return (row[:-1] for row in cursor) if drop_last else iter(cursor)
