@@ -1,1 +1,5 @@
 """Existing rows, by COPY, at one snapshot position."""
+
+from .backfill import BackfillReport, OnProgress, TableCopied, backfill
+
+__all__ = ["BackfillReport", "OnProgress", "TableCopied", "backfill"]

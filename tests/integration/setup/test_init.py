@@ -78,10 +78,12 @@ def test_init_makes_both_halves_of_the_flag_and_starts_the_journal(settings: Set
     assert control is not None
     assert (control.pair_id, control.journaling, control.guard) == (report.pair_id, True, False)
     assert record == control.record
-    assert record is not None and record.accepts_writes(Side.SQLITE)
+    assert record is not None
+    assert record.accepts_writes(Side.SQLITE)
     assert head(origin)[0] == 2
     hint = Hint.open(settings.hint_path)
-    assert hint is not None and hint.state is HintState.SQLITE
+    assert hint is not None
+    assert hint.state is HintState.SQLITE
     assert [f.column for f in report.findings if f.kind == "type"] == ["age"]
     origin.close()
     target.close()
@@ -245,14 +247,16 @@ def test_init_again_mends_a_crash_between_the_two_commits(settings: Settings, mo
     def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(origin_setup, "install", crash)
-        init_pair(settings)
+        with pytest.raises(KeyboardInterrupt):
+            init_pair(settings)
     assert lite_dump(settings.sqlite_path)[1] == []
     report = init_pair(settings)
     conn = sqlite3.connect(settings.sqlite_path)
     control = read_origin(conn)
-    assert control is not None and control.pair_id == report.pair_id
+    assert control is not None
+    assert control.pair_id == report.pair_id
     conn.close()
 
 
@@ -267,9 +271,10 @@ def test_remove_again_mends_a_crash_between_the_two_commits(
         real(*args)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(setup, "_remove_origin", crash)
-        remove_pair(settings)
+        with pytest.raises(KeyboardInterrupt):
+            remove_pair(settings)
     remove_pair(settings)
     assert pg_dump(settings.database_url or "") == before
 
@@ -338,7 +343,8 @@ def test_postgresql_can_be_primary_from_the_start_and_one_of_many_wins(tmp_path:
     assert conn.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert conn.execute("SELECT count(*) FROM _shadow_reverse").fetchone() == (1,)
     conn.close()
-    assert control is not None and control.record.state is State.ACTIVE
+    assert control is not None
+    assert control.record.state is State.ACTIVE
     assert control.record.primary is Side.POSTGRES
 
 
@@ -357,9 +363,10 @@ def test_a_start_as_primary_that_crashed_is_finished_by_the_next(
     def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(origin_setup, "install", crash)
-        init_pair(settings, Side.POSTGRES)
+        with pytest.raises(KeyboardInterrupt):
+            init_pair(settings, Side.POSTGRES)
     report = init_pair(settings, Side.POSTGRES)
     conn = sqlite3.connect(settings.sqlite_path)
     target = psycopg2.connect(pg_dsn)

@@ -44,9 +44,7 @@ from shadow.translate.catalog import Affinity, PgType
         ("NUM", [], PgType.VALUE),
     ],
 )
-def test_a_type_is_chosen_from_which_every_value_comes_back(
-    declared: str, values: list[str], expected: PgType
-) -> None:
+def test_a_type_is_chosen_from_which_every_value_comes_back(declared: str, values: list[str], expected: PgType) -> None:
     conn = sqlite3.connect(":memory:")
     conn.execute(f"CREATE TABLE t (c {declared})")
     for value in values:

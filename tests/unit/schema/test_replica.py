@@ -10,7 +10,8 @@ from shadow.schema.inspect import inspect, objects
 from shadow.schema.replica import Replica
 
 SCHEMA = """
-CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL COLLATE NOCASE, n INT CHECK (n > 5), UNIQUE (name));
+CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL COLLATE NOCASE,
+    n INT CHECK (n > 5), UNIQUE (name));
 CREATE INDEX t_n ON t (n DESC) WHERE n IS NOT NULL;
 CREATE VIEW v AS SELECT id, upper(name) AS loud FROM t;
 CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET n = 6 WHERE id = new.id; END;

@@ -1,0 +1,241 @@
+"""The copy of existing rows: one SQLite snapshot at a known journal position, while the app keeps writing.
+
+Tables are made anew with the types that the snapshot's values ask for, filled by COPY, then get keys, indexes and
+checks, then sequences. The last transaction stores `shadow.applied` at the snapshot's position: until it commits the
+pair counts as not backfilled and nothing is applied, so an interrupted backfill is simply run again, from an empty
+start.
+
+Limits, wider than wanted: one process, one snapshot for all tables (the WAL cannot be reset while it is open, so it
+grows by what the app writes meanwhile), and no resume of tables already copied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from .. import journal, log
+from ..config import Settings
+from ..errors import ConfigError, OriginError, TargetError
+from ..flag import origin_setup, target_setup
+from ..flag.control import OriginControl, read_origin, read_target
+from ..postgres.connect import connect, describe
+from ..schema import Finding, Profile, build, inspect, load_catalog, objects, plan_indexes, profile_rows
+from ..schema.names import pg_table, quote, text_literal
+from ..translate.catalog import Catalog, Table, pg_name
+from ..types import Side
+from .copy import copy_table, rowid_term
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection
+    from psycopg2.extensions import cursor as PgCursor
+
+#: (table, rows done, rows in all); called often, so it should be quick.
+OnProgress = Callable[[str, int, int], None]
+
+_SETTINGS = ("SET LOCAL synchronous_commit = off", "SET LOCAL maintenance_work_mem = '256MB'")
+
+
+@dataclass(frozen=True, slots=True)
+class TableCopied:
+    name: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    position: int
+    tables: tuple[TableCopied, ...]
+    seconds: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(t.rows for t in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What the SQLite snapshot holds besides the rows."""
+
+    position: int
+    nonce: bytes
+    control: OriginControl
+    profile: Profile
+    #: Highest id that each table has given so far, by folded name; what its sequence starts after.
+    ids: dict[str, int]
+
+
+def backfill(settings: Settings, *, progress: OnProgress | None = None, again: bool = False) -> BackfillReport:
+    """Copy everything. Refuses when the pair has been backfilled already, unless `again`.
+
+    Raises `ConfigError`, `OriginError` or `TargetError`; after any of them the pair counts as not backfilled.
+    """
+    if settings.database_url is None:
+        raise ConfigError("DATABASE_URL is not set; give the PostgreSQL DSN")
+    origin_setup.check_file(settings.sqlite_path)
+    started = time.monotonic()
+    with (
+        closing(connect(settings.database_url, purpose="backfill")) as target,
+        closing(origin_setup.open_file(settings.sqlite_path)) as origin,
+    ):
+        try:
+            _claim(target, settings, again=again)
+            origin.execute("BEGIN")
+            snapshot = _take_snapshot(origin, settings)
+            findings = _prepare(target, settings, origin, snapshot)
+            tables = _copy_all(origin, target, snapshot, progress or (lambda *_: None))
+            origin.execute("ROLLBACK")
+            findings += _finish(target, settings, snapshot)
+        except sqlite3.Error as error:
+            raise OriginError(f"{settings.sqlite_path} could not be read: {error}; run backfill again") from error
+        except psycopg2.Error as error:
+            text = " ".join(str(error.diag.message_primary or error).split())
+            raise TargetError(
+                f"PostgreSQL at {describe(settings.database_url)} stopped the backfill ({text}); run it again"
+            ) from error
+    seconds = time.monotonic() - started
+    report = BackfillReport(snapshot.position, tuple(tables), seconds, tuple(findings))
+    log.get(__name__).info(
+        "backfill.finished", position=report.position, tables=len(tables), rows=report.rows, seconds=round(seconds, 3)
+    )
+    return report
+
+
+def _claim(target: PgConnection, settings: Settings, *, again: bool) -> None:
+    """One backfill at a time; held by the session, so a killed one frees it."""
+    pair = settings.pg_schema
+    with target, target.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('shadow.backfill'), hashtext(%s))", (pair,))
+        if not _one(cursor):
+            raise TargetError(f"another backfill of {pair} is running; wait for it or end it")
+        known = target_setup.read_pair(cursor, pair)
+        if known is None:
+            raise ConfigError(f"schema {pair} holds no pair; run `shadow init` first")
+        if known.record.primary is not Side.SQLITE:
+            raise ConfigError("PostgreSQL is primary; a backfill would undo its writes")
+        cursor.execute("SELECT EXISTS (SELECT FROM shadow.applied WHERE pair = %s)", (pair,))
+        if _one(cursor) and not again:
+            raise ConfigError(
+                f"{pair} is already backfilled; mend it with `shadow verify --repair`, or copy all with --again"
+            )
+
+
+def _take_snapshot(origin: sqlite3.Connection, settings: Settings) -> _Snapshot:
+    control = read_origin(origin)  # the first read: the snapshot is taken here
+    if control is None:
+        raise ConfigError(f"{settings.sqlite_path} is not initialised; run `shadow init` first")
+    if control.record.primary is not Side.SQLITE:
+        raise ConfigError("PostgreSQL is primary; a backfill would undo its writes")
+    position, nonce = journal.head(origin)
+    profile = profile_rows(origin, inspect(origin, pg_schema=settings.pg_schema))
+    blocking = [f for f in profile.findings if f.blocking]
+    if blocking:
+        raise OriginError(blocking[0].message)
+    ids = {}
+    for key, table in profile.catalog.tables.items():
+        if not table.virtual and not table.without_rowid:
+            ids[key] = _highest_id(origin, table)
+    return _Snapshot(position, nonce, control, profile, ids)
+
+
+def _highest_id(origin: sqlite3.Connection, table: Table) -> int:
+    cursor = sqlite3.Cursor(origin)
+    highest = cursor.execute(f"SELECT max({rowid_term(table)}) FROM main.{quote(table.name)}").fetchone()[0] or 0
+    if table.autoincrement:  # an id that was given once and deleted is not given again
+        row = cursor.execute("SELECT max(seq) FROM main.sqlite_sequence WHERE name = ?", (table.name,)).fetchone()
+        highest = max(highest, row[0] or 0)
+    return int(highest)
+
+
+def _prepare(
+    target: PgConnection, settings: Settings, origin: sqlite3.Connection, snapshot: _Snapshot
+) -> list[Finding]:
+    """Start from nothing, in one transaction: not backfilled, no rows, no indexes, the snapshot's schema and types."""
+    pair = settings.pg_schema
+    with target, target.cursor() as cursor:
+        _lock_pair(cursor, pair, snapshot)
+        for table in ("applied", "backfill", "dirty", "verified"):
+            cursor.execute(f"DELETE FROM shadow.{table} WHERE pair = %s", (pair,))
+        target_setup.drop_tables(cursor, load_catalog(cursor, pair))
+        target_setup.check_target(cursor, snapshot.profile.catalog)
+        findings = target_setup.install_tables(cursor, snapshot.profile.catalog, objects(origin), with_indexes=False)
+    return [*snapshot.profile.findings, *findings]
+
+
+def _copy_all(
+    origin: sqlite3.Connection, target: PgConnection, snapshot: _Snapshot, progress: OnProgress
+) -> list[TableCopied]:
+    catalog, copied = snapshot.profile.catalog, []
+    for key, table in catalog.tables.items():
+        if table.virtual:
+            continue
+        total, started = snapshot.profile.rows[key], time.monotonic()
+
+        def sent(done: int, name: str = table.name, total: int = total) -> None:
+            progress(name, done, total)
+
+        progress(table.name, 0, total)
+        with target, target.cursor() as cursor:
+            cursor.execute(_SETTINGS[0])
+            rows = copy_table(origin, cursor, catalog, table, snapshot.profile.row_length_max[key], sent)
+            cursor.execute(
+                "INSERT INTO shadow.backfill (pair, table_name, position, rows_copied, finished_at)"
+                " VALUES (%s, %s, %s, %s, clock_timestamp())",
+                (catalog.pg_schema, key, snapshot.position, rows),
+            )
+        copied.append(TableCopied(table.name, rows, time.monotonic() - started))
+    return copied
+
+
+def _finish(target: PgConnection, settings: Settings, snapshot: _Snapshot) -> list[Finding]:
+    """Keys, indexes, checks, sequences; then, in the last transaction, the position from which apply goes on."""
+    pair, catalog = settings.pg_schema, snapshot.profile.catalog
+    with target, target.cursor() as cursor:
+        for setting in _SETTINGS:
+            cursor.execute(setting)
+        plan = plan_indexes(catalog)
+        findings = [*plan.findings, *build(cursor, plan.statements)]
+    with target, target.cursor() as cursor:
+        for key, highest in snapshot.ids.items():
+            _set_sequence(cursor, catalog, catalog.tables[key], highest)
+        for table in catalog.tables.values():
+            if not table.virtual:
+                cursor.execute(f"ANALYZE {pg_table(catalog, table)}")
+    with target, target.cursor() as cursor:
+        _lock_pair(cursor, pair, snapshot)
+        cursor.execute(
+            "INSERT INTO shadow.applied (pair, position, nonce, epoch) VALUES (%s, %s, %s, %s)",
+            (pair, snapshot.position, snapshot.nonce, snapshot.control.record.epoch),
+        )
+        target_setup.audit(cursor, pair, "backfill", {"position": snapshot.position})
+    return findings
+
+
+def _set_sequence(cursor: PgCursor, catalog: Catalog, table: Table, highest: int) -> None:
+    if highest < 1 or table.rowid_column is None:
+        return
+    relation = text_literal(pg_table(catalog, table))
+    column = text_literal(pg_name(table.rowid_column))
+    cursor.execute(f"SELECT setval(pg_get_serial_sequence({relation}, {column}), {highest})")
+
+
+def _lock_pair(cursor: PgCursor, pair: str, snapshot: _Snapshot) -> None:
+    """Hold the flag still, and see that it is where it was."""
+    cursor.execute("SELECT 1 FROM shadow.control WHERE pair = %s FOR UPDATE", (pair,))
+    record = read_target(cursor, pair)
+    if record is None or record.epoch != snapshot.control.record.epoch or record.primary is not Side.SQLITE:
+        raise ConfigError(f"the flag of {pair} has changed during the backfill; see `shadow status`, then run it again")
+
+
+def _one(cursor: PgCursor) -> object:
+    row = cursor.fetchone()
+    assert row is not None
+    return row[0]

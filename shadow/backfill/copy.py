@@ -1,0 +1,132 @@
+"""One table from the SQLite snapshot into PostgreSQL by COPY, with bounded memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from ..errors import OriginError, TargetError
+from ..schema.names import carried_columns, origin_rowid, pg_table, quote
+from ..schema.profile import key_terms
+from ..translate.catalog import Catalog, PgType, Table
+from ..values.codec import DoesNotFit
+from .encode import encode, encoder
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as PgCursor
+
+_CHUNK_ROWS_MAX = 5_000
+_CHUNK_LENGTH_MAX = 4 * 1024 * 1024  # characters and bytes of the chunk's texts and blobs at most
+
+#: Rows of the table sent so far.
+Sent = Callable[[int], None]
+
+
+def copy_table(
+    origin: sqlite3.Connection, cursor: PgCursor, catalog: Catalog, table: Table, row_length_max: int, sent: Sent
+) -> int:
+    """Put the snapshot's rows in place of PostgreSQL's, inside the caller's transaction; gives how many."""
+    target = pg_table(catalog, table)
+    columns = carried_columns(table)
+    rows_per_chunk = max(1, min(_CHUNK_ROWS_MAX, _CHUNK_LENGTH_MAX // max(1, row_length_max)))
+    rows = sqlite3.Cursor(origin).execute(select_sql(table))
+    stream = _Stream(_chunks(rows, table, columns_types(table), rows_per_chunk, sent))
+    names = ", ".join(quote(name) for name, _ in columns)
+    cursor.execute(f"TRUNCATE {target}")
+    try:
+        # The table was truncated in this transaction: FREEZE saves a later rewrite.
+        cursor.copy_expert(f"COPY {target} ({names}) FROM STDIN WITH (FREEZE)", stream)
+    except psycopg2.Error as error:
+        if stream.error is not None:  # psycopg2 makes its own error of what went wrong while reading
+            raise stream.error from None
+        if isinstance(error, (psycopg2.DataError, psycopg2.IntegrityError)):
+            raise _refused(origin, table, error) from error
+        raise
+    if cursor.rowcount != stream.rows:
+        raise TargetError(f"COPY of {table.name} stored {cursor.rowcount} of {stream.rows} rows; run backfill again")
+    return stream.rows
+
+
+def select_sql(table: Table) -> str:
+    """Everything that is carried, in the order of `carried_columns` and of the table's key."""
+    terms = [quote(c.name) if c is not None else rowid_term(table) for _, c in carried_columns(table)]
+    key = [quote(k) for k in table.key] if table.without_rowid else [rowid_term(table)]
+    return f"SELECT {', '.join(terms)} FROM main.{quote(table.name)} ORDER BY {', '.join(key)}"
+
+
+def rowid_term(table: Table) -> str:
+    term = origin_rowid(table)
+    if term is None:
+        raise OriginError(
+            f"table {table.name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart;"
+            " rename one of them"
+        )
+    return term
+
+
+def columns_types(table: Table) -> list[PgType]:
+    return [PgType.BIGINT if c is None else c.pg_type for _, c in carried_columns(table)]
+
+
+def _chunks(
+    rows: sqlite3.Cursor, table: Table, types: list[PgType], rows_per_chunk: int, sent: Sent
+) -> Iterator[tuple[int, bytes]]:
+    encoders = [encoder(kind) for kind in types]
+    done = 0
+    while chunk := rows.fetchmany(rows_per_chunk):
+        try:
+            data = encode(chunk, encoders)
+        except (DoesNotFit, UnicodeEncodeError) as error:
+            raise OriginError(f"a row of {table.name} after row {done} does not fit: {error}") from error
+        done += len(chunk)
+        yield len(chunk), data
+        sent(done)
+
+
+class _Stream:
+    """What psycopg2 reads from; a chunk at a time, whatever size it asks for."""
+
+    def __init__(self, chunks: Iterator[tuple[int, bytes]]) -> None:
+        self._chunks = chunks
+        self.rows = 0
+        self.error: BaseException | None = None
+
+    def read(self, _size: int = -1) -> bytes:
+        try:
+            for count, data in self._chunks:
+                self.rows += count
+                return data
+        except BaseException as error:
+            self.error = error
+            raise
+        return b""
+
+    def readline(self, _size: int = -1) -> bytes:  # psycopg2's protocol asks for it to be there
+        return self.read()
+
+
+def _refused(origin: sqlite3.Connection, table: Table, error: psycopg2.Error) -> OriginError:
+    """Which row PostgreSQL did not take; its message may carry values, so only the column and the key are told."""
+    context = error.diag.context or ""
+    line = context.partition(", line ")[2].partition(",")[0].partition(":")[0].strip()
+    column = error.diag.column_name or context.partition("column ")[2].partition(":")[0].strip()
+    where = f"{table.name}.{column}" if column else table.name
+    row = "unknown"
+    if line.isdigit():
+        order = ", ".join(quote(k) for k in table.key) if table.without_rowid else rowid_term(table)
+        found = (
+            sqlite3.Cursor(origin)
+            .execute(
+                f"SELECT {', '.join(key_terms(table))} FROM main.{quote(table.name)}"
+                f" ORDER BY {order} LIMIT 1 OFFSET {int(line) - 1}"
+            )
+            .fetchone()
+        )
+        row = "/".join(str(part) for part in found or ("unknown",))
+    kind = type(error).__name__
+    return OriginError(
+        f"PostgreSQL does not take a value of {where} in the row with key {row} ({kind}); correct the row"
+    )
