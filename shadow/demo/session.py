@@ -60,7 +60,9 @@ class Session:
                 (SHARED_DATASOURCE,),
             )
             self.shared_questions = [row[0] for row in found.fetchall()]
-            self.old_conversations = conn.execute("SELECT MAX(id) FROM conversations").fetchone()[0]
+            self.old_conversations = conn.execute(
+                "SELECT MAX(id) FROM conversations WHERE title NOT LIKE 'talk:%'"
+            ).fetchone()[0]
         self.open_conversation()
         title = self.token("report")
         with self.ledger.write("save_report", present("saved_reports", "title", title)) as confirmed:
