@@ -241,15 +241,16 @@ def examine_lists(
         stored = str(found[1]).split(";") if found is not None and found[0] == "text" else []
         places = {item: place for place, item in enumerate(stored)}
         counts = Counter(stored)
-        before = -1
+        before: dict[str, int] = {}  # by client
         for place, item in items:
+            client = place.partition(" #")[0]
             if counts[item] == 0:
                 verdict.lost.append(f"{place}: {item} is not in {table} {list(key)}.{column}")
             elif counts[item] > 1:
                 verdict.doubled.append(f"{place}: {item} is {counts[item]} times in {table} {list(key)}.{column}")
-            elif places[item] < before:
+            elif places[item] < before.get(client, -1):
                 verdict.wrong.append(f"{place}: {item} stands before what was written earlier")
-            before = max(before, places.get(item, -1))
+            before[client] = max(before.get(client, -1), places.get(item, -1))
 
 
 def subject(check: dict[str, Any]) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -134,6 +135,14 @@ class Load:
         for answer in self._ask_all("totals"):
             total.update({key: answer[key] for key in ("reads", "writes", "errors")})
         return {key: total[key] for key in ("reads", "writes", "errors")}
+
+    def wait_until(self, enough: Callable[[dict[str, int]], bool], *, seconds: float) -> None:
+        """Let them work until the totals are `enough`. Raises `ClientFailed` after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not enough(totals := self.totals()):
+            if time.monotonic() > deadline:
+                raise ClientFailed(f"after {seconds:.0f} s the clients had done only {totals}")
+            time.sleep(0.1)
 
     def deploy(self) -> list[str]:
         """The app's next release: one client runs its migrations, the others work on."""
