@@ -19,6 +19,8 @@ from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from ..errors import TargetUnavailable
+from ..flag import proof
+from ..flag.control import read_origin
 from ..postgres.errors import to_sqlite_error
 from ..schema.inspect import objects
 from ..schema.replica import Replica
@@ -57,7 +59,7 @@ class Round:
     done: tuple[Comparison, ...]
     #: No time was left for these.
     left: tuple[Sample, ...]
-    #: The proof epoch inside the snapshot: verdicts count as proof of this epoch and no later one.
+    #: The proof epoch inside the snapshots: verdicts count as proof of this epoch and no later one.
     proof_epoch: int
 
 
@@ -74,8 +76,8 @@ class Comparer:
         """Verdicts, and the samples for which there was no time any more."""
         cursor = pair.target.cursor()
         self._refresh(cursor)
-        cursor.execute("SELECT proof_epoch FROM shadow.proof WHERE pair = %s", (self._pair,))
-        proof = cursor.fetchone()
+        control = read_origin(pair.origin)
+        epoch = proof.combined(control.proof_epoch if control else 0, proof.target_count(cursor, self._pair))
         cursor.execute("SELECT table_name FROM shadow.dirty WHERE pair = %s", (self._pair,))
         dirty = frozenset(row[0] for row in cursor.fetchall())
         session = _Session(pair, self._pair, self._catalog, self._replica, dirty)
@@ -89,7 +91,7 @@ class Comparer:
                 break
             done.append(session.compare(sample, translation))
         left = [sample for sample, _ in translated[len(done) :]]
-        return Round(tuple(done), tuple(left), 0 if proof is None else int(proof[0]))
+        return Round(tuple(done), tuple(left), epoch)
 
     def _refresh(self, cursor: PgCursor) -> None:
         version = catalog_version(cursor, self._pair)

@@ -18,7 +18,7 @@ from psycopg2.extensions import cursor as PgCursor
 from .. import journal
 from ..config import Settings
 from ..errors import ShadowError, TargetError
-from ..flag import control, guards
+from ..flag import control, guards, proof
 from ..flag.control import ControlRecord
 from ..postgres.connect import connect
 from ..reverse import capture, changes
@@ -132,7 +132,7 @@ class Status:
     #: Who takes the app's writes; None: not settled, or not known.
     primary: Side | None
     epoch: int | None
-    #: The current proof epoch: the higher of both sides'.
+    #: The current proof epoch (`flag.proof`).
     proof_epoch: int
     origin: OriginStatus
     target: TargetStatus
@@ -162,7 +162,7 @@ def collect(settings: Settings) -> Status:
         sqlite_path=settings.sqlite_path,
         primary=record.primary if record else None,
         epoch=record.epoch if record else None,
-        proof_epoch=max(origin.proof_epoch, target.proof_epoch),
+        proof_epoch=proof.combined(origin.proof_epoch, target.proof_epoch),
         origin=origin,
         target=target,
     )
@@ -260,12 +260,12 @@ def _target(cursor: PgCursor, pair: str, origin: OriginStatus, catalog: Catalog 
         " FROM shadow.applied WHERE pair = %s",
         pair,
     )
-    proof = _one(
+    voided = _one(
         cursor,
         "SELECT coalesce(max(proof_epoch), 0), coalesce(max(reason), '') FROM shadow.proof WHERE pair = %s",
         pair,
     )
-    proof_epoch = max(int(str(proof[0])), origin.proof_epoch)
+    proof_epoch = proof.combined(origin.proof_epoch, int(str(voided[0])))
     divergence = _one(
         cursor,
         "SELECT count(*), count(*) FILTER (WHERE kind = 'unsupported'), coalesce(min(detail), '')"
@@ -293,8 +293,8 @@ def _target(cursor: PgCursor, pair: str, origin: OriginStatus, catalog: Catalog 
         applied_position=None if applied[0] is None else int(str(applied[0])),
         applied_nonce=str(applied[1] or ""),
         applied_age_seconds=None if applied[2] is None else float(str(applied[2])),
-        proof_epoch=int(str(proof[0])),
-        proof_reason=str(proof[1]),
+        proof_epoch=int(str(voided[0])),
+        proof_reason=str(voided[1]),
         dirty=tuple(
             (str(t), str(r))
             for t, r in _all(cursor, "SELECT table_name, reason FROM shadow.dirty WHERE pair = %s ORDER BY 1", pair)

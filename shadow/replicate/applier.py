@@ -22,12 +22,13 @@ from psycopg2.extensions import cursor as PgCursor
 
 from .. import journal, log
 from ..errors import FenceTimeout, JournalBroken, OriginError, TargetUnavailable
+from ..flag import proof
 from ..flag.control import read_origin
 from ..journal import Record
 from ..postgres.connect import connect
 from ..schema.store import catalog_version, load_catalog
 from ..translate.catalog import Catalog
-from .dirt import Dirt, raise_proof_epoch, read_dirty
+from .dirt import Dirt, read_dirty
 from .faults import as_target_error, is_of_the_world
 from .group import Group, Tally
 from .send import Batch, Careful, GroupFailed
@@ -338,4 +339,4 @@ class Applier:
         cursor.execute("SELECT reason FROM shadow.proof WHERE pair = %s", (self._pair,))
         row = cursor.fetchone()
         if row is None or row[0] != reason:
-            raise_proof_epoch(cursor, self._pair, reason)
+            proof.void(cursor, self._pair, reason)

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from psycopg2.extensions import cursor as PgCursor
 
+from ..flag import proof
+
 
 class DivergenceKind(StrEnum):
     """Why a write's effect on PostgreSQL is not what SQLite did (`shadow.divergence.kind`)."""
@@ -92,21 +94,12 @@ class Dirt:
         if self.changed:
             first = self._divergences[0] if self._divergences else None
             reason = f"{first.kind} at position {first.position}" if first else "dirt spread to another table"
-            raise_proof_epoch(cursor, pair, f"apply: {reason}")
+            proof.void(cursor, pair, f"apply: {reason}")
 
 
 def read_dirty(cursor: PgCursor, pair: str) -> Dirt:
     cursor.execute("SELECT table_name FROM shadow.dirty WHERE pair = %s", (pair,))
     return Dirt(row[0] for row in cursor.fetchall())
-
-
-def raise_proof_epoch(cursor: PgCursor, pair: str, reason: str) -> None:
-    """What was shown before no longer counts."""
-    cursor.execute(
-        "INSERT INTO shadow.proof AS p (pair, proof_epoch, reason) VALUES (%s, 1, %s)"
-        " ON CONFLICT (pair) DO UPDATE SET proof_epoch = p.proof_epoch + 1, reason = excluded.reason, at = now()",
-        (pair, reason),
-    )
 
 
 def storable(text: str) -> str:

@@ -11,11 +11,11 @@ from psycopg2.extensions import cursor as PgCursor
 
 from .. import log
 from ..errors import TargetError
+from ..flag import proof
 from ..journal.record import SchemaChanged
 from ..schema import Replica, build, plan_evolve, plan_indexes, plan_tables, save_catalog, types_after
 from ..schema.names import pg_table
 from ..translate.catalog import Catalog
-from .dirt import raise_proof_epoch
 from .faults import is_of_the_world
 
 _log = log.get(__name__)
@@ -37,7 +37,7 @@ def evolve(cursor: PgCursor, pair: str, old: Catalog, change: SchemaChanged) -> 
         findings, remade = [], _make_anew(cursor, old, new)
     cursor.execute("RELEASE shadow_evolve")
     save_catalog(cursor, pair, objects, new)
-    raise_proof_epoch(cursor, pair, "the app changed its schema")
+    proof.void(cursor, pair, "the app changed its schema")
     for finding in findings:
         _log.warning("schema.incomplete", table=finding.table, kind=finding.kind, message=finding.message)
     return new, remade
