@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as PgConnection
 
+from shadow import journal
 from shadow.config import Settings
+from shadow.cutover.outcome import Outcome
+from shadow.cutover.switch import cutover
+from shadow.errors import NotPrimary
+from shadow.flag import control
 from shadow.flag.control import fence_table
+from shadow.flag.setup import init_pair
+from shadow.journal.record import Executed
 from shadow.postgres.connect import connect
+from shadow.types import Side
 
 SCHEMA = """
 CREATE TABLE account (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT UNIQUE, balance INTEGER NOT NULL DEFAULT 0);
@@ -81,3 +90,43 @@ class FlagPair:
         there = self.target(f"SELECT {columns} FROM {table} ORDER BY {order}")
         assert [[(type(v), v) for v in row] for row in here] == [[(type(v), v) for v in row] for row in there]
         return here
+
+
+#: Gates whose proof (verify, compared reads) these tests do not produce.
+FORCED = ("verify", "coverage")
+
+
+def start(settings: Settings) -> FlagPair:
+    """`init` on tables without rows: PostgreSQL has everything, SQLite is primary."""
+    init_pair(settings)
+    pair = FlagPair(settings)
+    with closing(sqlite3.connect(pair.path)) as conn:
+        position, nonce = journal.head(conn)
+    with closing(connect(pair.dsn, purpose="test", autocommit=True)) as target, target.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO shadow.applied (pair, position, nonce, epoch) VALUES ('public', %s, %s, 1)", (position, nonce)
+        )
+    return pair
+
+
+def cut_over(pair: FlagPair, **options: Any) -> Outcome:
+    return cutover(pair.settings, force_gates=FORCED, reason="test", **options)
+
+
+def app_write(conn: sqlite3.Connection, sql: str, params: tuple[Any, ...] = ()) -> None:
+    """One write transaction as the shim makes it: the lock, then the control row, then the write and its record.
+
+    Raises `NotPrimary` when the record does not let SQLite take writes.
+    """
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        found = control.read_origin(conn)
+        if found is None or not found.record.accepts_writes(Side.SQLITE):
+            raise NotPrimary("SQLite is not primary")
+        cursor = conn.execute(sql, params)
+        rowids = (cursor.lastrowid,) if sql.startswith("INSERT") else None
+        journal.append(conn, [Executed(sql, (params,), False, cursor.rowcount, rowids)])
+        conn.execute("COMMIT")
+    finally:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
