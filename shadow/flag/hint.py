@@ -16,7 +16,7 @@ from pathlib import Path
 
 _MAGIC = b"shadow1\0"
 _LAYOUT = struct.Struct("<8sd")  # magic, draining_until; the state byte stands behind them
-_STATE_OFFSET = _LAYOUT.size
+STATE_OFFSET = _LAYOUT.size
 _SIZE = 32
 
 
@@ -51,8 +51,13 @@ class Hint:
         return cls(path, view) if view[:8] == _MAGIC else None
 
     @property
+    def view(self) -> mmap.mmap:
+        """The mapped bytes, for the hot path: `view[STATE_OFFSET]` is the state."""
+        return self._map
+
+    @property
     def state(self) -> HintState:
-        byte = self._map[_STATE_OFFSET]
+        byte = self._map[STATE_OFFSET]
         return HintState(byte) if byte <= HintState.POSTGRES else HintState.ASK
 
     @property
@@ -67,9 +72,9 @@ def write_hint(path: str, state: HintState, *, draining_until: float = 0.0) -> N
     try:
         if os.fstat(fd).st_size < _SIZE:
             os.pwrite(fd, b"\0" * _SIZE, 0)
-        os.pwrite(fd, bytes([HintState.ASK]), _STATE_OFFSET)
+        os.pwrite(fd, bytes([HintState.ASK]), STATE_OFFSET)
         os.pwrite(fd, _LAYOUT.pack(_MAGIC, draining_until), 0)
-        os.pwrite(fd, bytes([state]), _STATE_OFFSET)
+        os.pwrite(fd, bytes([state]), STATE_OFFSET)
     finally:
         os.close(fd)
 

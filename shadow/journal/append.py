@@ -14,7 +14,9 @@ from collections.abc import Sequence
 
 from .record import Item, encode
 
-# Plain cursors of sqlite3, whatever class the connection has: no factory, no shim, no converter in between.
+#: sqlite3's own, whatever `shadow.install()` puts in its place later: no factory, no shim in between.
+_Cursor = sqlite3.Cursor
+
 _APPEND = "INSERT INTO main._shadow_append (last, nonce, record) VALUES (?, ?, ?)"
 _WITHDRAW = "DELETE FROM main._shadow_journal WHERE position > (SELECT max(position) FROM main._shadow_journal) - ?"
 
@@ -31,21 +33,21 @@ def nonce_time(nonce: bytes) -> float:
 
 def append_encoded(conn: sqlite3.Connection, record: bytes, nonce: bytes, *, last: bool) -> None:
     """One row, its items joined already."""
-    sqlite3.Cursor(conn).execute(_APPEND, (1 if last else 0, nonce, record))
+    _Cursor(conn).execute(_APPEND, (1 if last else 0, nonce, record))
 
 
 def append(conn: sqlite3.Connection, items: Sequence[Item], *, nonce: bytes | None = None) -> bytes:
     """Close the transaction's record with `items`; `nonce` is that of the parts already spilled, if any."""
     nonce = nonce or new_nonce()
-    sqlite3.Cursor(conn).execute(_APPEND, (1, nonce, encode(items)))
+    _Cursor(conn).execute(_APPEND, (1, nonce, encode(items)))
     return nonce
 
 
 def append_part(conn: sqlite3.Connection, items: Sequence[Item], *, nonce: bytes) -> None:
     """Spill `items` as one more part; `append` with the same nonce must follow before COMMIT."""
-    sqlite3.Cursor(conn).execute(_APPEND, (0, nonce, encode(items)))
+    _Cursor(conn).execute(_APPEND, (0, nonce, encode(items)))
 
 
 def withdraw(conn: sqlite3.Connection) -> None:
     """Take back the row that `append` wrote, because COMMIT was refused and the transaction goes on."""
-    sqlite3.Cursor(conn).execute(_WITHDRAW, (1,))
+    _Cursor(conn).execute(_WITHDRAW, (1,))

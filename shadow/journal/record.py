@@ -45,8 +45,8 @@ class RowImage:
     table: str
     op: str
     key: tuple[SqliteValue, ...]
-    #: The whole row afterwards; None for D. First the rowid, where no column shows it (neither an INTEGER PRIMARY KEY nor
-    #: WITHOUT ROWID), then every stored column in order: what `translate.rowimage.upsert` takes.
+    #: The whole row afterwards; None for D. First the rowid, where no column shows it (no INTEGER PRIMARY KEY, not
+    #: WITHOUT ROWID); then every stored column in order: what `translate.rowimage.upsert` takes.
     row: SqliteRow | None
 
 

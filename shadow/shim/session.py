@@ -1,0 +1,487 @@
+"""One app connection as the shim sees it: which side it is on, its transaction, and the order of steps.
+
+A session holds no reference to its connection, which is passed in: an app may leave a connection with an open
+transaction to the garbage collector, and it must close at once, as without us.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..config import Settings
+from ..errors import NotPrimary
+from ..journal.record import Undetermined, encode_item
+from ..types import DatabaseType, Side
+from . import adapt, hide
+from .classify import Kind, Statement
+from .clock import Clock
+from .counters import Counters
+from .facts import FileFacts, facts_for, load
+from .images import Images
+from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours
+from .routing import ALWAYS_ASK, Control, Router, Verdict, busy
+from .transaction import Buffer
+
+if TYPE_CHECKING:
+    from .cursor import Cursor
+    from .remote import RemoteSession
+
+run = PlainCursor.execute
+#: Catalog questions that PostgreSQL mode answers from its replica; every other PRAGMA sets up the local connection.
+_CATALOG_PRAGMAS = frozenset(
+    (
+        "table_info",
+        "table_xinfo",
+        "table_list",
+        "index_list",
+        "index_info",
+        "index_xinfo",
+        "foreign_key_list",
+        "foreign_key_check",
+    )
+)
+
+
+class Session:
+    """The shim's state of one connection."""
+
+    __slots__ = (
+        "_facts",
+        "_foreign_keys",
+        "_proof_pending",
+        "buffer",
+        "by_savepoint",
+        "catalog_version",
+        "clock",
+        "counters",
+        "ddl",
+        "foreign",
+        "functions",
+        "images",
+        "in_script",
+        "initialised",
+        "journaling",
+        "remote",
+        "remote_changes",
+        "router",
+        "settings",
+        "touched",
+        "view",
+        "writable",
+    )
+
+    def __init__(self, settings: Settings, router: Router) -> None:
+        self.settings = settings
+        self.router = router
+        #: What the hot path looks at; `ALWAYS_ASK` while a transaction is open in PostgreSQL.
+        self.view = router.view
+        self.buffer = Buffer()
+        self.clock = Clock()
+        self.counters = Counters()
+        self.images = Images()
+        self.remote: RemoteSession | None = None
+        #: The open transaction holds SQLite's write lock and has read the control row.
+        self.writable = False
+        #: Its writes leave a record.
+        self.journaling = False
+        #: A statement of the app has run in it.
+        self.touched = False
+        #: It changed the schema: facts are not shared before it commits.
+        self.ddl = False
+        #: A SAVEPOINT opened it: RELEASE of that savepoint commits.
+        self.by_savepoint = False
+        self.initialised = False
+        self.catalog_version = -1
+        #: Functions the app has defined on this connection, folded.
+        self.functions: set[str] = set()
+        #: TEMP objects and ATTACHed schemas of this connection that its own statements have named.
+        self.foreign: set[str] = set()
+        #: A script runs: Python begins no transactions in it.
+        self.in_script = False
+        #: Rows changed in PostgreSQL through this connection.
+        self.remote_changes = 0
+        self._facts: FileFacts | None = None
+        self._foreign_keys: bool | None = None
+        self._proof_pending = False
+
+    # -- dispatch -------------------------------------------------------------------------------------------------
+
+    def execute(self, cursor: Cursor, statement: Statement, sql: str, params: Any) -> Cursor:
+        """Any statement that did not go the short way."""
+        conn = cursor.connection
+        if self._goes_remote(conn, statement):
+            return self.run_remote(cursor, conn, statement, params)
+        return self.execute_here(cursor, conn, statement, sql, params)
+
+    def execute_many(self, cursor: Cursor, statement: Statement, sql: str, sets: Any) -> Cursor:
+        """executemany of a write."""
+        from . import write
+
+        conn = cursor.connection
+        if self._goes_remote(conn, statement):
+            return self.run_remote_many(cursor, conn, statement, sets)
+        return write.execute_many(self, cursor, conn, statement, sql, sets)
+
+    def execute_here(
+        self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
+    ) -> Cursor:
+        """The statement runs on SQLite."""
+        from . import write
+
+        kind = statement.kind
+        if kind is Kind.READ:
+            return self._read(cursor, conn, statement, sql, params)
+        if kind is Kind.WRITE:
+            return write.execute(self, cursor, conn, statement, sql, params)
+        if kind is Kind.DDL:
+            return write.define(self, cursor, conn, statement, sql, params)
+        if kind in (Kind.BEGIN, Kind.SAVEPOINT):
+            return self._open(cursor, conn, statement, sql, params)
+        if kind in (Kind.COMMIT, Kind.RELEASE):
+            return self._close(cursor, conn, statement, sql, params)
+        if kind in (Kind.ROLLBACK, Kind.ROLLBACK_TO):
+            return self._take_back(cursor, conn, statement, sql, params)
+        if kind is Kind.VACUUM:
+            return write.vacuum(self, cursor, conn, statement, sql, params)
+        if kind is Kind.PRAGMA:
+            return self._pragma(cursor, conn, statement, sql, params)
+        if kind is Kind.ATTACH:
+            self.foreign.add("")
+        run(cursor, sql, params)
+        return cursor
+
+    def _read(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
+        self.touched = True
+        self.clock.now = None
+        if statement.mentions_counters:
+            self.counters.restore(conn)
+        text = hide.rewrite(conn, statement) if statement.catalog and self.initialised_file(conn) else sql
+        run(cursor, text, params)
+        if statement.plain_read and self.initialised and self.router.sampler is not None:
+            self.offer(statement, params)
+        return cursor
+
+    def offer(self, statement: Statement, params: Any) -> None:
+        """A read that SQLite has answered, for comparison; not one of TEMP or ATTACHed tables."""
+        sampler = self.router.sampler
+        if sampler is None:
+            return
+        if self.foreign and ("" in self.foreign or not self.foreign.isdisjoint(statement.identifiers)):
+            sampler.drop("temporary or attached table")
+        else:
+            sampler.offer(statement, params)
+
+    def _pragma(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
+        self._foreign_keys = None
+        text = hide.rewrite(conn, statement) if hide.concerns(statement) and self.initialised_file(conn) else sql
+        run(cursor, text, params)
+        return cursor
+
+    def initialised_file(self, conn: sqlite3.Connection) -> bool:
+        """Whether there is anything of ours in the file to hide."""
+        if not self.initialised:
+            rows = ask(conn, "SELECT count(*) FROM main.sqlite_master WHERE name = '_shadow_control'")
+            self.initialised = bool(rows[0][0])
+        return self.initialised
+
+    # -- transactions ---------------------------------------------------------------------------------------------
+
+    def _open(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
+        """BEGIN and SAVEPOINT."""
+        fresh = not in_transaction(conn)
+        if fresh:
+            self.router.wait_for_switch()
+        run(cursor, sql, params)
+        if fresh:
+            self.reset()
+            if statement.what in ("IMMEDIATE", "EXCLUSIVE") and not self.authorise(conn):
+                ours(conn, "ROLLBACK")
+                return self.run_remote(cursor, conn, statement, params)
+        if statement.kind is Kind.SAVEPOINT:
+            self.by_savepoint = self.by_savepoint or fresh
+            self.buffer.savepoint(statement.name)
+        return cursor
+
+    def _close(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
+        """COMMIT, and RELEASE, which commits when it releases the savepoint that opened the transaction."""
+        ends = statement.kind is Kind.COMMIT or (self.by_savepoint and self.buffer.outermost(statement.name))
+        if ends:
+            self.before_commit(conn)
+        try:
+            run(cursor, sql, params)
+        except BaseException:
+            self.commit_failed(conn)
+            raise
+        if not in_transaction(conn):
+            self.committed()
+        elif statement.kind is Kind.RELEASE:
+            self.buffer.release(statement.name)
+        return cursor
+
+    def _take_back(
+        self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
+    ) -> Cursor:
+        """ROLLBACK and ROLLBACK TO."""
+        run(cursor, sql, params)
+        self.images.rolled_back()
+        if not in_transaction(conn):
+            self.reset()
+        elif statement.kind is Kind.ROLLBACK_TO:
+            self.buffer.rollback_to(statement.name)
+            self._facts = None if not self.ddl else load(conn)
+        return cursor
+
+    def reset(self) -> None:
+        """No transaction is open, or a new one begins: nothing has happened in it."""
+        self.buffer.clear()
+        self.writable = False
+        self.journaling = False
+        self.touched = False
+        self.by_savepoint = False
+        self._proof_pending = False
+        if self.ddl:
+            self.ddl = False
+            self._facts = None
+
+    def before_commit(self, conn: sqlite3.Connection) -> None:
+        """COMMIT comes next: the record must be in the transaction."""
+        if self.buffer.pending and in_transaction(conn):
+            self.counters.before_ours(conn)
+            written = self.buffer.rows_written
+            self.buffer.close(conn)
+            self.counters.ours += self.buffer.rows_written - written
+
+    def commit_failed(self, conn: sqlite3.Connection) -> None:
+        """After `before_commit`, the transaction is still open (busy, a deferred key), or it is gone."""
+        if not in_transaction(conn):
+            self.reset()
+            self.images.rolled_back()
+        elif self.buffer.pending:
+            self.counters.before_ours(conn)
+            self.buffer.reopen(conn)
+            self.counters.ours += 1
+
+    def committed(self) -> None:
+        if self._proof_pending:
+            self.router.proof_raised = True
+        self.reset()
+
+    def rolled_back(self) -> None:
+        """`rollback()` of the connection, or an error that ended the transaction."""
+        self.reset()
+        self.images.rolled_back()
+
+    def begin(self, conn: sqlite3.Connection, kind: str, *, deferred_on_error: bool) -> bool:
+        """Open a write transaction on SQLite; False: PostgreSQL is primary and no transaction is open."""
+        deadline = time.monotonic() + self.settings.switch_wait_seconds
+        while True:
+            self.router.wait_for_switch()
+            try:
+                ours(conn, "BEGIN " + kind)
+            except sqlite3.OperationalError:
+                if deferred_on_error and not in_transaction(conn):
+                    ours(conn, "BEGIN")  # as Python leaves it when the statement itself met the lock
+                    self.reset()
+                raise
+            self.reset()
+            control = self._control(conn)
+            if control is None or control.verdict is Verdict.HERE:
+                return True
+            ours(conn, "ROLLBACK")
+            self._refuse_if_sqlite_only()
+            if control.verdict is Verdict.POSTGRES or not self.router.settle(conn):
+                return False
+            if time.monotonic() > deadline:
+                raise busy("the switch did not settle")
+
+    def authorise(self, conn: sqlite3.Connection) -> bool:
+        """The open transaction holds the write lock: may it write here? Remembers what the control row says."""
+        control = self._control(conn)
+        if control is None or control.verdict is Verdict.HERE:
+            return True
+        self._refuse_if_sqlite_only()
+        return False
+
+    def take_lock(self, conn: sqlite3.Connection) -> bool:
+        """The app's own deferred transaction writes for the first time; False: it may move to PostgreSQL."""
+        if self.initialised_file(conn):
+            ours(conn, "WITH k AS (SELECT 1) DELETE FROM main._shadow_app_trigger WHERE 0")
+        if self.authorise(conn):
+            return True
+        if self.touched or self.buffer.in_savepoint:
+            raise busy("PostgreSQL became primary while this transaction was reading from SQLite")
+        return False
+
+    def _control(self, conn: sqlite3.Connection) -> Control | None:
+        control = self.router.control(conn)
+        if control is None:
+            self.router.uninitialised()
+            self.writable = True
+            return None
+        self.initialised = True
+        if not control.format_known:
+            raise sqlite3.OperationalError(
+                "the journal has a format this version of shadow does not know; upgrade shadow in this process"
+            )
+        if control.catalog_version != self.catalog_version:
+            self._facts = None
+            self.catalog_version = control.catalog_version
+        if control.verdict is Verdict.HERE:
+            self.writable = True
+            only_sqlite = self.settings.database_type is DatabaseType.SQLITE
+            self.journaling = control.journaling and not only_sqlite
+            if only_sqlite and control.journaling and not self.router.proof_raised:
+                self._raise_proof(conn)
+        return control
+
+    def _raise_proof(self, conn: sqlite3.Connection) -> None:
+        """This process writes past the journal: what was proven before no longer counts. In the app's transaction."""
+        self.counters.before_ours(conn)
+        ours(conn, "WITH k AS (SELECT 1) UPDATE main._shadow_control SET proof_epoch = proof_epoch + 1")
+        self.counters.ours += 1
+        self._proof_pending = True
+
+    def _refuse_if_sqlite_only(self) -> None:
+        if self.settings.database_type is DatabaseType.SQLITE:
+            raise sqlite3.OperationalError(
+                f"PostgreSQL is primary for {self.settings.sqlite_path};"
+                " set DATABASE_TYPE=shadow, or run `shadow rollback`"
+            )
+
+    # -- what is known of the file and the connection -------------------------------------------------------------
+
+    def facts(self, conn: sqlite3.Connection) -> FileFacts:
+        """Facts of the app's tables, in the open transaction."""
+        if self._facts is None:
+            if self.ddl:
+                self._facts = load(conn)
+            else:
+                self._facts = facts_for(conn, self.settings.sqlite_path, self.catalog_version)
+        return self._facts
+
+    def schema_changed(self, conn: sqlite3.Connection) -> None:
+        self.ddl = True
+        self._facts = None
+
+    def foreign_keys(self, conn: sqlite3.Connection) -> bool:
+        """PRAGMA foreign_keys of this connection."""
+        if self._foreign_keys is None:
+            self._foreign_keys = bool(ask(conn, "PRAGMA foreign_keys")[0][0])
+        return self._foreign_keys
+
+    def legacy_begins(self, conn: sqlite3.Connection, statement: Statement) -> bool:
+        """Whether Python would begin a transaction before this statement."""
+        return (
+            statement.python_dml
+            and not self.in_script
+            and isolation_level(conn) is not None
+            and has_legacy_transactions(conn)
+        )
+
+    def failed(self, what: str, error: BaseException, sql: str = "") -> None:
+        """A step of ours failed: the app goes on, its record says that the effect is not known."""
+        self.router.failures += 1
+        self.buffer.add(encode_item(Undetermined(sql, (), f"shim: {what}: {type(error).__name__}")))
+        if self.router.log is not None:
+            self.router.log.error("shim.failed", what=what, error=type(error).__name__, detail=str(error))
+
+    # -- PostgreSQL ------------------------------------------------------------------------------------------------
+
+    def _goes_remote(self, conn: sqlite3.Connection, statement: Statement) -> bool:
+        if self.settings.database_type is DatabaseType.SQLITE:
+            return False
+        kind = statement.kind
+        if kind in (Kind.PRAGMA, Kind.EXPLAIN, Kind.ATTACH, Kind.VACUUM, Kind.EMPTY) and not (
+            kind is Kind.PRAGMA and statement.name in _CATALOG_PRAGMAS
+        ):
+            return False
+        if self.remote_open:
+            return True
+        if in_transaction(conn):
+            return False
+        if self.view is ALWAYS_ASK:
+            self.view = self.router.view
+        return self.router.side(conn) is Side.POSTGRES
+
+    def run_remote(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, params: Any) -> Cursor:
+        """The statement runs on PostgreSQL; if that is no longer primary, wherever it is primary then."""
+        from .remote_cursor import show
+
+        remote = self.open_remote()
+        begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
+        try:
+            bound = adapt.params(params, statement)
+        except adapt.CannotAdapt:
+            bound = params
+        try:
+            result = remote.execute(statement.sql, bound, implicit_begin=begin)
+        except NotPrimary:
+            self._after_remote()
+            self._wait_until_here(conn)
+            return self.execute_here(cursor, conn, statement, statement.sql, params)
+        finally:
+            self._after_remote()
+        show(cursor, result)
+        if statement.kind is Kind.WRITE:
+            self.remote_changes += max(result.rowcount, 0)
+        return cursor
+
+    def run_remote_many(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sets: Any) -> Cursor:
+        """executemany on PostgreSQL. A session that is not primary says so before it takes the first set."""
+        from .remote_cursor import show
+
+        remote = self.open_remote()
+        begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
+        try:
+            result = remote.executemany(
+                statement.sql, (adapt.params(one, statement) for one in sets), implicit_begin=begin
+            )
+        except NotPrimary:
+            self._after_remote()
+            self._wait_until_here(conn)
+            return self.execute_many(cursor, statement, statement.sql, sets)
+        finally:
+            self._after_remote()
+        show(cursor, result)
+        self.remote_changes += max(result.rowcount, 0)
+        return cursor
+
+    def _wait_until_here(self, conn: sqlite3.Connection) -> None:
+        """PostgreSQL said that it is not primary: wait for the flag to say that SQLite is."""
+        deadline = time.monotonic() + self.settings.switch_wait_seconds
+        while self.router.side(conn) is Side.POSTGRES:
+            if time.monotonic() > deadline:
+                raise busy("no side is primary")
+            time.sleep(0.002)
+            self.router.refresh()
+        self.view = self.router.view
+
+    @property
+    def remote_open(self) -> bool:
+        """Whether the app's transaction is open in PostgreSQL."""
+        return self.remote is not None and self.remote.in_transaction
+
+    def open_remote(self) -> RemoteSession:
+        if self.remote is None:
+            from .remote import RemoteSession
+
+            self.remote = RemoteSession(self.settings)
+        return self.remote
+
+    def _after_remote(self) -> None:
+        self.view = ALWAYS_ASK if self.remote_open else self.router.view
+
+    def finish_remote(self, *, commit: bool) -> bool:
+        """End the transaction that is open in PostgreSQL; False: there is none."""
+        if self.remote is None or not self.remote.in_transaction:
+            return False
+        try:
+            if commit:
+                self.remote.commit()
+            else:
+                self.remote.rollback()
+        finally:
+            self._after_remote()
+        return True
