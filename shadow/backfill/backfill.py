@@ -27,10 +27,10 @@ from ..flag import origin_setup, target_setup
 from ..flag.control import OriginControl, read_origin, read_target
 from ..postgres.connect import connect, describe
 from ..schema import Finding, Profile, build, inspect, load_catalog, objects, plan_indexes, profile_rows
+from ..schema.copy import copy_table, rowid_term
 from ..schema.names import pg_table, quote, text_literal
 from ..translate.catalog import Catalog, Table, pg_name
 from ..types import Side
-from .copy import copy_table, rowid_term
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection

@@ -1,19 +1,19 @@
-"""One table from the SQLite snapshot into PostgreSQL by COPY, with bounded memory."""
+"""Rows from an SQLite snapshot into PostgreSQL by COPY, with bounded memory; for backfill and repair."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg2
 
 from ..errors import OriginError, TargetError
-from ..schema.names import carried_columns, origin_rowid, pg_table, quote
-from ..schema.profile import key_terms
 from ..translate.catalog import Catalog, PgType, Table
 from ..values.codec import DoesNotFit
 from .encode import encode, encoder
+from .names import carried_columns, origin_rowid, pg_table, quote
+from .profile import key_terms
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CHUNK_ROWS_MAX = 5_000
 _CHUNK_LENGTH_MAX = 4 * 1024 * 1024  # characters and bytes of the chunk's texts and blobs at most
 
+Row: TypeAlias = "tuple[Any, ...]"
 #: Rows of the table sent so far.
 Sent = Callable[[int], None]
 
@@ -30,23 +31,30 @@ def copy_table(
 ) -> int:
     """Put the snapshot's rows in place of PostgreSQL's, inside the caller's transaction; gives how many."""
     target = pg_table(catalog, table)
-    columns = carried_columns(table)
     rows_per_chunk = max(1, min(_CHUNK_ROWS_MAX, _CHUNK_LENGTH_MAX // max(1, row_length_max)))
     rows = sqlite3.Cursor(origin).execute(select_sql(table))
-    stream = _Stream(_chunks(rows, table, columns_types(table), rows_per_chunk, sent))
-    names = ", ".join(quote(name) for name, _ in columns)
     cursor.execute(f"TRUNCATE {target}")
     try:
         # The table was truncated in this transaction: FREEZE saves a later rewrite.
-        cursor.copy_expert(f"COPY {target} ({names}) FROM STDIN WITH (FREEZE)", stream)
-    except psycopg2.Error as error:
+        return copy_rows(cursor, target, table, iter(lambda: rows.fetchmany(rows_per_chunk), []), sent, "FREEZE")
+    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        raise _refused(origin, table, error) from error
+
+
+def copy_rows(
+    cursor: PgCursor, relation: str, table: Table, chunks: Iterable[list[Row]], sent: Sent, option: str = "FORMAT text"
+) -> int:
+    """COPY rows of `carried_columns(table)` into `relation`; gives how many. The values must fit (profile)."""
+    stream = _Stream(_encoded(chunks, table, sent))
+    names = ", ".join(quote(name) for name, _ in carried_columns(table))
+    try:
+        cursor.copy_expert(f"COPY {relation} ({names}) FROM STDIN WITH ({option})", stream)
+    except psycopg2.Error:
         if stream.error is not None:  # psycopg2 makes its own error of what went wrong while reading
             raise stream.error from None
-        if isinstance(error, (psycopg2.DataError, psycopg2.IntegrityError)):
-            raise _refused(origin, table, error) from error
         raise
     if cursor.rowcount != stream.rows:
-        raise TargetError(f"COPY of {table.name} stored {cursor.rowcount} of {stream.rows} rows; run backfill again")
+        raise TargetError(f"COPY of {table.name} stored {cursor.rowcount} of {stream.rows} rows; run it again")
     return stream.rows
 
 
@@ -71,12 +79,10 @@ def columns_types(table: Table) -> list[PgType]:
     return [PgType.BIGINT if c is None else c.pg_type for _, c in carried_columns(table)]
 
 
-def _chunks(
-    rows: sqlite3.Cursor, table: Table, types: list[PgType], rows_per_chunk: int, sent: Sent
-) -> Iterator[tuple[int, bytes]]:
-    encoders = [encoder(kind) for kind in types]
+def _encoded(chunks: Iterable[list[Row]], table: Table, sent: Sent) -> Iterator[tuple[int, bytes]]:
+    encoders = [encoder(kind) for kind in columns_types(table)]
     done = 0
-    while chunk := rows.fetchmany(rows_per_chunk):
+    for chunk in chunks:
         try:
             data = encode(chunk, encoders)
         except (DoesNotFit, UnicodeEncodeError) as error:
