@@ -19,9 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..agent.health import Health
-from ..agent.metrics import CONTENT_TYPE
+from ..agent.metrics import CONTENT_TYPE, Metrics
 from ..agent.settings import AgentSettings
-from ..config import Settings
 from ..errors import GateClosed, ShadowError, TargetUnavailable
 from . import page, routes
 from .responses import JsonResponse
@@ -33,10 +32,9 @@ class AgentPort(Protocol):
     @property
     def settings(self) -> AgentSettings: ...
     @property
-    def pair(self) -> Settings: ...
+    def metrics(self) -> Metrics: ...
     def liveness(self) -> Health: ...
     def readiness(self) -> Health: ...
-    def exposition(self) -> bytes: ...
 
 
 def create_app(agent: AgentPort) -> FastAPI:
@@ -52,7 +50,7 @@ def create_app(agent: AgentPort) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        return Response(agent.exposition(), media_type=CONTENT_TYPE)
+        return Response(agent.metrics.exposition(), media_type=CONTENT_TYPE)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -64,7 +62,7 @@ def create_app(agent: AgentPort) -> FastAPI:
         """200 while both databases can be reached; 503 otherwise."""
         return _health(agent.readiness())
 
-    app.include_router(routes.router(agent.pair, agent.settings))
+    app.include_router(routes.router(agent.settings))
     app.include_router(page.router(agent.settings))
     app.add_exception_handler(ShadowError, _shadow_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -54,8 +54,9 @@ class NoBody(Body):
     """Nothing to say; {} all the same, so that a cross-site form cannot say it."""
 
 
-def router(pair: Settings, settings: AgentSettings) -> APIRouter:
+def router(settings: AgentSettings) -> APIRouter:
     """The routes of one pair."""
+    pair = settings.pair
     token = settings.token.get_secret_value() if settings.token else None
     recent = _Recent(pair)
 
