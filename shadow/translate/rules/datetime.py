@@ -1,0 +1,128 @@
+"""Dates and times: text in SQLite's forms, computed as SQLite computes them.
+
+"Now" is `shadow.now()`: the moment SQLite took, when a journalled write is applied or a read compared. The plain forms
+are native (`to_char(shadow.now(), ...)`, intervals of days and less); everything else is the function of the same name
+in schema shadow, since months overflow differently and times may be text, Julian day or Unix seconds.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..compiler import Compiler, Refusal, Rule
+from ..scope import Scope
+from ..syntax import Call
+from ..typed import Cls, E, call, const, text_literal, to_int, to_text
+
+_FORMATS = {
+    "CURRENT_TIMESTAMP": "YYYY-MM-DD HH24:MI:SS",
+    "CURRENT_DATE": "YYYY-MM-DD",
+    "CURRENT_TIME": "HH24:MI:SS",
+    "datetime": "YYYY-MM-DD HH24:MI:SS",
+    "date": "YYYY-MM-DD",
+    "time": "HH24:MI:SS",
+}
+#: '-7 days', '+1 hour': what an interval says too. Months and years are not here: they overflow differently.
+_PLAIN_MODIFIER = re.compile(r"([+-]?[0-9]{1,6}) (day|hour|minute|second)s?\Z", re.ASCII | re.IGNORECASE)
+
+
+def current(c: Compiler, name: str) -> E:
+    c.uses_now = True
+    c.used("now")
+    return E(f"to_char(shadow.now(), '{_FORMATS[name]}')", Cls.TEXT, nullable=False)
+
+
+def _moment(name: str) -> Rule:
+    """date(), time(), datetime()"""
+
+    def rule(c: Compiler, node: Call, scope: Scope) -> E:
+        args = _arguments(c, node, scope, node.args)
+        if _is_now(args):
+            shift = _intervals(args[1:])
+            if shift is not None:
+                c.used("now")
+                return E(f"to_char(shadow.now(){shift}, '{_FORMATS[name]}')", Cls.TEXT, nullable=False)
+        return _function(c, name, "", args, Cls.TEXT)
+
+    return rule
+
+
+def _is_now(args: list[E]) -> bool:
+    if not args:
+        return True
+    value = args[0].const
+    return isinstance(value, str) and value.lower() == "now"
+
+
+def _intervals(modifiers: list[E]) -> str | None:
+    """The modifiers as interval arithmetic, if each of them is plain."""
+    text = ""
+    for modifier in modifiers:
+        value = modifier.const
+        if not isinstance(value, str):
+            return None
+        found = _PLAIN_MODIFIER.match(value)
+        if found is None:
+            return None
+        amount = int(found.group(1))
+        unit = found.group(2).lower() + ("s" if abs(amount) != 1 else "")
+        text += f" {'-' if amount < 0 else '+'} INTERVAL {text_literal(f'{abs(amount)} {unit}')}"
+    return text
+
+
+def _arguments(c: Compiler, node: Call, scope: Scope, args: list) -> list[E]:  # type: ignore[type-arg]
+    if node.star or node.distinct or node.over is not None:
+        raise Refusal(f"wrong use of {node.name}()", node)
+    found = [c.expr(a, scope) for a in args]
+    first = found[0].const if found else "now"
+    # What is not a literal may be 'now'.
+    if (isinstance(first, str) and first.lower() == "now") or (found and found[0].param):
+        c.uses_now = True
+    return found
+
+
+def _function(c: Compiler, name: str, leading: str, args: list[E], cls: Cls) -> E:
+    c.used(f"function-{name}")
+    values = args or [const("now")]
+    texts = [_time_text(e) for e in values]
+    return E(f"shadow.{name}({leading}{', '.join(texts)})", cls)
+
+
+def _time_text(e: E) -> str:
+    """Numbers with all their digits: 15 would lose milliseconds of a Julian day."""
+    if e.cls is Cls.NULL:
+        return "NULL::text"
+    e = to_int(e)
+    if e.cls in (Cls.INT, Cls.REAL):
+        return f"{e.wrapped}::text"
+    if e.cls is Cls.VALUE:
+        return call("shadow.digits", e.sql)
+    if isinstance(e.const, str):
+        return e.loose
+    return to_text(e).sql
+
+
+def strftime(c: Compiler, node: Call, scope: Scope) -> E:
+    if not node.args:
+        raise Refusal("wrong number of arguments to function strftime()", node)
+    pattern = to_text(c.expr(node.args[0], scope))
+    args = _arguments(c, node, scope, node.args[1:])
+    return _function(c, "strftime", f"{pattern.loose if pattern.is_const else pattern.sql}, ", args, Cls.TEXT)
+
+
+def julianday(c: Compiler, node: Call, scope: Scope) -> E:
+    return _function(c, "julianday", "", _arguments(c, node, scope, node.args), Cls.REAL)
+
+
+def unixepoch(c: Compiler, node: Call, scope: Scope) -> E:
+    return _function(c, "unixepoch", "", _arguments(c, node, scope, node.args), Cls.INT)
+
+
+FUNCTIONS = {
+    "date": _moment("date"),
+    "time": _moment("time"),
+    "datetime": _moment("datetime"),
+    "strftime": strftime,
+    "julianday": julianday,
+    "unixepoch": unixepoch,
+}
