@@ -18,6 +18,7 @@ from psycopg2.extensions import cursor as PgCursor
 
 from .. import journal
 from ..errors import ShadowError
+from ..flag import proof
 from ..flag.control import read_origin
 from ..postgres.connect import connect
 from ..types import Side
@@ -76,6 +77,8 @@ class StateReader:
         self._lock = threading.Lock()  # guards all below
         self._target: PgConnection | None = None
         self._applied: int | None = None
+        #: SQLite's count of what voids proof, as it was last read.
+        self._origin_proof = 0
         self._backlog_at = -_BACKLOG_SECONDS_MIN
         self._journal_bytes = 0.0
 
@@ -89,6 +92,7 @@ class StateReader:
         """Never raises for a database that is away."""
         with self._lock:
             state = State()
+            conn = self._open(state)
             try:
                 self._read_target(state)
                 state.postgres_up = True
@@ -96,11 +100,13 @@ class StateReader:
                 if self._target is not None:
                     self._target.close()
                     self._target = None
-            try:
-                self._read_origin(state)
-                state.sqlite_up = True
-            except (sqlite3.Error, ShadowError):
-                pass
+            if conn is not None:
+                try:
+                    self._read_journal(conn, state)
+                except (sqlite3.Error, ShadowError):
+                    state.sqlite_up = False
+                finally:
+                    conn.close()
             return state
 
     def reachable(self) -> tuple[bool, bool]:
@@ -108,30 +114,41 @@ class StateReader:
         state = self.read()
         return state.sqlite_up, state.postgres_up
 
-    def _read_origin(self, state: State) -> None:
-        path = Path(self._sqlite_path)
-        conn = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=_SQLITE_BUSY_SECONDS)
+    def _open(self, state: State) -> sqlite3.Connection | None:
+        """SQLite's control row first: how proof counts depends on it. None when the file cannot be read."""
+        uri = f"{Path(self._sqlite_path).as_uri()}?mode=rw"
+        try:
+            conn = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_SQLITE_BUSY_SECONDS)
+        except sqlite3.Error:
+            return None
         try:
             control = read_origin(conn)
-            if control is None:
-                return
-            for side in Side:
-                state.labelled.setdefault("shadow_primary", ("side", {}))[1][side.value] = int(
-                    control.record.primary is side
-                )
-            state.gauges["shadow_epoch"] = control.record.epoch
-            head, _ = journal.head(conn)
-            state.gauges["shadow_journal_position"] = head
-            if time.monotonic() - self._backlog_at >= _BACKLOG_SECONDS_MIN:
-                (kept,) = conn.execute("SELECT coalesce(sum(length(record)), 0) FROM main._shadow_journal").fetchone()
-                self._journal_bytes = float(kept)
-                self._backlog_at = time.monotonic()
-            state.gauges["shadow_journal_bytes"] = self._journal_bytes
-            if self._applied is not None:
-                state.gauges["shadow_lag_records"] = max(0, head - self._applied)
-                state.gauges["shadow_lag_seconds"] = _age(conn, self._applied)
-        finally:
+        except sqlite3.Error:
             conn.close()
+            return None
+        if control is None:
+            conn.close()
+            return None
+        state.sqlite_up = True
+        self._origin_proof = control.proof_epoch
+        state.gauges["shadow_epoch"] = control.record.epoch
+        state.labelled["shadow_primary"] = (
+            "side",
+            {side.value: float(control.record.primary is side) for side in Side},
+        )
+        return conn
+
+    def _read_journal(self, conn: sqlite3.Connection, state: State) -> None:
+        head, _ = journal.head(conn)
+        state.gauges["shadow_journal_position"] = head
+        if time.monotonic() - self._backlog_at >= _BACKLOG_SECONDS_MIN:
+            (kept,) = conn.execute("SELECT coalesce(sum(length(record)), 0) FROM main._shadow_journal").fetchone()
+            self._journal_bytes = float(kept)
+            self._backlog_at = time.monotonic()
+        state.gauges["shadow_journal_bytes"] = self._journal_bytes
+        if self._applied is not None:
+            state.gauges["shadow_lag_records"] = max(0, head - self._applied)
+            state.gauges["shadow_lag_seconds"] = _age(conn, self._applied)
 
     def _read_target(self, state: State) -> None:
         if self._target is None or self._target.closed:
@@ -142,25 +159,25 @@ class StateReader:
                 session={"statement_timeout": str(_STATEMENT_TIMEOUT_MS)},
             )
         with self._target.cursor() as cursor:
-            proof = self._read_counts(cursor, state)
-            self._read_series(cursor, state, proof)
+            self._read_series(cursor, state, self._read_counts(cursor, state))
 
     def _read_counts(self, cursor: PgCursor, state: State) -> int:
         cursor.execute(_TARGET, {"pair": self._pair})
         row = cursor.fetchone()
         assert row is not None
-        applied, proof, divergences, dirty, mismatches = row
+        applied, voided, divergences, dirty, mismatches = row
         if applied is not None:
             self._applied = int(applied)
             state.gauges["shadow_applied_position"] = applied
-        state.gauges["shadow_proof_epoch"] = proof or 0
+        epoch = proof.combined(self._origin_proof, int(voided or 0))
+        state.gauges["shadow_proof_epoch"] = epoch
         state.gauges["shadow_divergences_unresolved"] = divergences
         state.gauges["shadow_dirty_tables"] = dirty
         state.gauges["shadow_mismatches_unresolved"] = mismatches
-        return int(proof or 0)
+        return epoch
 
-    def _read_series(self, cursor: PgCursor, state: State, proof: int) -> None:
-        cursor.execute(_SHAPES, {"pair": self._pair, "proof": proof})
+    def _read_series(self, cursor: PgCursor, state: State, proof_epoch: int) -> None:
+        cursor.execute(_SHAPES, {"pair": self._pair, "proof": proof_epoch})
         row = cursor.fetchone()
         assert row is not None
         state.labelled["shadow_shapes"] = (

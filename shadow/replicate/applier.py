@@ -290,7 +290,7 @@ class Applier:
                 " without the applier's lock; trying again from there"
             )
         catalog = self._load_catalog(cursor)
-        self._statements.use(catalog)
+        self._statements.use(cursor, catalog)
         dirt = read_dirty(cursor, self._pair)
         batch = Batch(cursor, self._statements)
         group = Group(
@@ -319,7 +319,7 @@ class Applier:
             group.dirt.flush(cursor, self._pair)
         tail = self._sequences.flush_sql(cursor, group.catalog)
         tail.append(advance_sql(cursor, self._pair, old, new))
-        batch.finish(b";".join([*tail, b"COMMIT"]))
+        batch.finish(b";".join([*tail, b"COMMIT"]).decode())
 
     def _load_catalog(self, cursor: PgCursor) -> Catalog:
         """The catalog of the applied position; read again only when its version changed."""

@@ -71,8 +71,6 @@ class Dirt:
 
     def touches(self, tables: Iterable[str]) -> str | None:
         """One of `tables` that is dirty, or None."""
-        if not self.tables:
-            return None
         return next((table for table in tables if table in self.tables), None)
 
     def flush(self, cursor: PgCursor, pair: str) -> None:

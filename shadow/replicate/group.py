@@ -21,7 +21,7 @@ from .evolve import evolve
 from .images import commands_for
 from .send import Diverged, Sender
 from .sequences import Sequences
-from .statements import Statements
+from .statements import Plan, Statements
 
 #: Statements that leave nothing behind on the other side.
 _WITHOUT_EFFECT = (Kind.QUERY, Kind.TRANSACTION, Kind.PRAGMA)
@@ -89,34 +89,39 @@ class Group:
     def _executed(self, item: Executed) -> None:
         if not item.param_sets:
             return
-        translation = self._statements.translation(item.sql, item.param_sets[0])
-        if translation.unsupported is None and (translation.kind in _WITHOUT_EFFECT or not translation.writes):
+        plan = self._statements.plan(self._cursor, item.sql, item.param_sets[0])
+        translation = plan.translation
+        if translation.unsupported is None and (translation.kind in _WITHOUT_EFFECT or not plan.writes):
             return
-        if translation.writes == _SQLITE_SEQUENCE:
+        if plan.writes == _SQLITE_SEQUENCE:
             self._high_water()
             return
-        writes = tuple(sorted(translation.writes))
         sets = len(item.param_sets)
-        dirty = self.dirt.touches(translation.writes) or self.dirt.touches(translation.reads)
-        if dirty is not None:
-            self.tally.skipped_dirty += sets
-            self.dirt.mark(writes, self._position, f"a statement needs table {dirty}, which is dirty")
+        if self.dirt.tables and self._is_skipped(plan, sets):
             return
         try:
-            change = bind(item, translation, self._statements)
-            if not change.sets:
-                return
-            self._sender.change(change)
+            change = bind(self._cursor, item, plan, self._statements)
+            if change.sets:
+                self._sender.change(change)
         except Untranslatable as error:
-            self._diverge(DivergenceKind.UNSUPPORTED, writes, item.sql, str(error), sets)
+            self._diverge(DivergenceKind.UNSUPPORTED, plan.writes_sorted, item.sql, str(error), sets)
         except Diverged as error:
-            self._diverge(error.kind, writes, item.sql, error.detail, sets)
+            self._diverge(error.kind, plan.writes_sorted, item.sql, error.detail, sets)
         else:
             self.tally.statements += sets
-            if item.rowids is not None and len(writes) == 1:
-                rowid = max((rowid for rowid in item.rowids if rowid is not None), default=None)
-                if rowid is not None:
-                    self._sequences.observe(writes[0], rowid)
+            if item.rowids is not None and len(plan.writes_sorted) == 1:
+                for rowid in item.rowids:
+                    if rowid is not None:
+                        self._sequences.observe(plan.writes_sorted[0], rowid)
+
+    def _is_skipped(self, plan: Plan, sets: int) -> bool:
+        """Whether a dirty table is in the way; what the statement would have written is dirty then, too."""
+        dirty = self.dirt.touches(plan.writes) or self.dirt.touches(plan.reads)
+        if dirty is None:
+            return False
+        self.tally.skipped_dirty += sets
+        self.dirt.mark(plan.writes_sorted, self._position, f"a statement needs table {dirty}, which is dirty")
+        return True
 
     # --- row images
 
@@ -171,7 +176,7 @@ class Group:
     def _schema_changed(self, item: SchemaChanged) -> None:
         self._sender.flush()
         self.catalog, remade = evolve(self._cursor, self._pair, self.catalog, item)
-        self._statements.use(self.catalog)
+        self._statements.use(self._cursor, self.catalog)
         self._sequences.forget()
         if remade:
             self._diverge(

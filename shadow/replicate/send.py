@@ -6,19 +6,20 @@ in it fails the whole group is rolled back, and `Careful` runs it again with a s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import psycopg2
 from psycopg2.extensions import cursor as PgCursor
 
 from .change import Change
-from .command import Command
 from .dirt import DivergenceKind
 from .faults import is_of_the_world
-from .statements import Count, Statements
+from .literals import literal
+from .statements import Count, PlanStep, Statements
 
 _BATCH_STATEMENTS_MAX = 500
-_BATCH_BYTES_MAX = 512 * 1024
+_BATCH_CHARS_MAX = 512 * 1024
 
 
 class GroupFailed(Exception):
@@ -50,18 +51,18 @@ class Sender(Protocol):
 class Batch:
     """Joins statements; any failure is a `GroupFailed`."""
 
-    __slots__ = ("_bytes", "_cursor", "_now", "_parts", "_statements")
+    __slots__ = ("_chars", "_cursor", "_now", "_parts", "_statements")
 
     def __init__(self, cursor: PgCursor, statements: Statements) -> None:
         self._cursor = cursor
         self._statements = statements
-        self._parts: list[bytes] = []
-        self._bytes = 0
+        self._parts: list[str] = []
+        self._chars = 0
         self._now: str | None = None
 
     def change(self, change: Change) -> None:
         if change.now is not None and change.now != self._now:
-            self._add(self._cursor.mogrify("SET LOCAL shadow.now TO %s", (change.now,)))
+            self._add(f"SET LOCAL shadow.now TO {literal(change.now)}")
             self._now = change.now
         if change.rows is None:
             count = Count.UNCHECKED
@@ -69,59 +70,73 @@ class Batch:
             count = Count.EXACT
         else:
             count = Count.SUMMED
-            self._add(b"SET LOCAL shadow.rows TO 0")
-        for commands in change.sets:
-            for command in commands:
-                self._step(command, count if command.counted else Count.UNCHECKED, change.rows_each)
+            self._add("SET LOCAL shadow.rows TO 0")
+        try:
+            for commands in change.sets:
+                for step, params in commands:
+                    self._step(step, params, count if step.counted else Count.UNCHECKED, change.rows_each)
+        except (psycopg2.Error, ValueError) as error:  # ValueError: a value cannot be written down (NUL in text)
+            raise GroupFailed from error
         if count is Count.SUMMED:
-            self._add(b"SELECT 1 / (current_setting('shadow.rows')::bigint = %d)::int" % (change.rows or 0))
+            self._add(f"SELECT 1 / (current_setting('shadow.rows')::bigint = {change.rows})::int")
         self._flush_when_full()
 
     def direct(self, commands: list[tuple[str, tuple[object, ...]]]) -> None:
-        for sql, params in commands:
-            self._step(Command(sql, params, counted=False), Count.UNCHECKED, None)
+        try:
+            for sql, params in commands:
+                self._add(self._cursor.mogrify(sql, params).decode())
+        except (psycopg2.Error, ValueError) as error:
+            raise GroupFailed from error
         self._flush_when_full()
 
     def flush(self) -> None:
-        self.finish(b"")
+        self.finish("")
 
-    def finish(self, tail: bytes) -> None:
+    def finish(self, tail: str) -> None:
         """Send what waits, with `tail` at the end of the same string."""
-        parts, self._parts, self._bytes = self._parts, [], 0
+        parts, self._parts, self._chars = self._parts, [], 0
         if tail:
             parts.append(tail)
         if parts:
             try:
-                self._cursor.execute(b";".join(parts))
+                self._cursor.execute(";".join(parts))
             except psycopg2.Error as error:
                 raise GroupFailed from error
 
     def _flush_when_full(self) -> None:
-        if len(self._parts) >= _BATCH_STATEMENTS_MAX or self._bytes >= _BATCH_BYTES_MAX:
+        if len(self._parts) >= _BATCH_STATEMENTS_MAX or self._chars >= _BATCH_CHARS_MAX:
             self.flush()
 
-    def _step(self, command: Command, count: Count, expected: int | None) -> None:
-        try:
-            prepared = self._statements.prepared(self._cursor, command, count)
-            if prepared.name is not None:
-                arguments = (*command.params, expected) if count is Count.EXACT else command.params
-                self._add(self._cursor.mogrify(prepared.execute, arguments))
-                return
-            self.flush()
-            self._cursor.execute(command.sql, command.params)
-        except (psycopg2.Error, ValueError) as error:  # ValueError: psycopg2 cannot write the value down (NUL in text)
-            raise GroupFailed from error
+    def _step(self, step: PlanStep, params: Sequence[object], count: Count, expected: int | None) -> None:
+        if count is Count.EXACT and expected == 1 and step.one_row:
+            count = Count.UNCHECKED
+        name = step.names.get(count)
+        if name is None:
+            self.flush()  # a table made by DDL of this group is there now
+            name = self._statements.prepare(self._cursor, step, params, count)
+        if not name:
+            self._alone(step, params, count, expected)
+            return
+        arguments = [literal(value) for value in params]
+        if count is Count.EXACT:
+            arguments.append(str(expected))
+        self._add(f"EXECUTE {name}({','.join(arguments)})" if arguments else f"EXECUTE {name}")
+
+    def _alone(self, step: PlanStep, params: Sequence[object], count: Count, expected: int | None) -> None:
+        """A statement that PostgreSQL would not prepare."""
+        self.flush()
+        self._cursor.execute(step.sql, tuple(params))
         rows = max(self._cursor.rowcount, 0)
         if count is Count.EXACT and rows != expected:
             raise GroupFailed
         if count is Count.SUMMED:
             self._add(
-                b"SELECT set_config('shadow.rows', (current_setting('shadow.rows')::bigint + %d)::text, true)" % rows
+                f"SELECT set_config('shadow.rows', (current_setting('shadow.rows')::bigint + {rows})::text, true)"
             )
 
-    def _add(self, part: bytes) -> None:
+    def _add(self, part: str) -> None:
         self._parts.append(part)
-        self._bytes += len(part)
+        self._chars += len(part)
 
 
 class Careful:
@@ -140,9 +155,9 @@ class Careful:
                 cursor.execute("SET LOCAL shadow.now TO %s", (change.now,))
             rows = 0
             for commands in change.sets:
-                for command in commands:
-                    cursor.execute(command.sql, command.params)
-                    rows += max(cursor.rowcount, 0) if command.counted else 0
+                for step, params in commands:
+                    cursor.execute(step.sql, tuple(params))
+                    rows += max(cursor.rowcount, 0) if step.counted else 0
         except (psycopg2.Error, ValueError) as error:
             raise self._undone(error) from error
         if change.rows is not None and rows != change.rows:

@@ -17,6 +17,7 @@ from ..types import SqliteValue
 Now: TypeAlias = "Callable[[], str]"
 
 #: Function -> the place of its first time value; without any it means now.
+_SUBSECOND = ("subsec", "subsecond")  # a modifier that may stand alone, for now
 _DATE_FUNCTIONS = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "strftime": 1}
 
 
@@ -41,8 +42,12 @@ def _frozen(private: sqlite3.Connection, name: str, first: int, now: Now) -> Cal
             args = (*args, now())
         elif len(args) > first:
             value = args[first]
-            if isinstance(value, str) and value.lower() == "now":
-                args = (*args[:first], now(), *args[first + 1 :])
+            if isinstance(value, str):
+                word = value.lower()
+                if word == "now":
+                    args = (*args[:first], now(), *args[first + 1 :])
+                elif word in _SUBSECOND and len(args) == first + 1 and sqlite3.sqlite_version_info >= (3, 42):
+                    args = (*args[:first], now(), value)
         found: SqliteValue = private.execute(f"SELECT {name}({', '.join('?' * len(args))})", args).fetchone()[0]
         return found
 
