@@ -52,11 +52,6 @@ class Counters:
         self.app_changes = changes
         self.disturbed = False
 
-    def forget(self) -> None:
-        """A write of the app whose count is not known, or that failed, came last, or ours did after it."""
-        if not self.disturbed:
-            self.app_changes = None
-
     def restore(self, conn: sqlite3.Connection) -> None:
         """Make the SQL functions answer as without us; before a text that calls them."""
         if self.ours and not self._defined:

@@ -72,8 +72,8 @@ def execute(
         else:
             run(cursor, sql, params)
             session.counters.app_wrote(_count(cursor, statement))
-    except BaseException:
-        _after_error(session, conn, sql, entry)
+    except BaseException as error:
+        _after_error(session, conn, sql, entry, error)
         raise
     if entry is Entry.OWN:
         rows = cursor.fetchall() if statement.returning else None
@@ -289,16 +289,18 @@ def _commit_own(session: Session, conn: sqlite3.Connection) -> None:
     session.committed()
 
 
-def _after_error(session: Session, conn: sqlite3.Connection, sql: str, entry: Entry) -> None:
+def _after_error(session: Session, conn: sqlite3.Connection, sql: str, entry: Entry, error: BaseException) -> None:
     """The statement failed. What it has changed stays or goes as without us."""
+    compiled = isinstance(error, sqlite3.IntegrityError) or _compiles(conn, sql)
+    if compiled and not isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        session.counters.app_wrote(None)  # it ran, so `changes()` is its own
     if not in_transaction(conn):
         session.rolled_back()
     elif entry is Entry.OWN and session.buffer.pending:
         _commit_own(session, conn)  # OR FAIL: the rows before the one that failed are committed
-    elif entry is Entry.OWN or (entry is Entry.IMPLICIT and not _compiles(conn, sql)):
+    elif entry is Entry.OWN or (entry is Entry.IMPLICIT and not compiled):
         ours(conn, "ROLLBACK")
         session.rolled_back()
-    session.counters.forget()
 
 
 def execute_many(
@@ -324,12 +326,14 @@ def execute_many(
                 _many_otherwise(session, cursor, conn, statement, sql, plan, sets)
         else:
             executemany(cursor, sql, sets)
-    except BaseException:
+            session.counters.app_wrote(None)
+    except BaseException as error:
         if entry is Entry.OWN and in_transaction(conn):
+            session.counters.app_wrote(None)
             _commit_own(session, conn)  # the sets before the failing one were committed one by one
-        _after_error(session, conn, sql, entry)
+            entry = Entry.JOINED
+        _after_error(session, conn, sql, entry, error)
         raise
-    session.counters.forget()
     if entry is Entry.OWN:
         _commit_own(session, conn)
     elif session.buffer.full:
@@ -351,14 +355,17 @@ def _many_otherwise(
 
     if plan.how is How.UNKNOWN:
         _run_otherwise(session, conn, statement, sql, plan, lambda: executemany(cursor, sql, sets))
+        session.counters.app_wrote(None)
         return
     images = session.images
     images.begin(sql, plan.reason)
     mark = images.mark()
+    pulled = False
 
     def marked() -> Iterator[Any]:
-        nonlocal mark
+        nonlocal mark, pulled
         for one in sets:
+            pulled = True
             mark = images.mark()
             yield one
 
@@ -366,6 +373,8 @@ def _many_otherwise(
     try:
         executemany(cursor, sql, marked())
         done = True
+        if pulled:
+            session.counters.app_wrote(None)
     finally:
         overflow = images.overflow
         items = images.end(None if done or statement.or_action == "FAIL" else mark)
@@ -388,6 +397,7 @@ class _Many:
         self.rowids: list[int | None] = []
         self.count = 0
         self.running: Any = None
+        self.pulled = False
 
     def run(self, sets: Any) -> None:
         from .cursor import executemany
@@ -395,16 +405,20 @@ class _Many:
         self.session.clock.now = None
         try:
             executemany(self.cursor, self.sql, self._sets(sets))
+            if self.pulled:
+                self.session.counters.app_wrote(None)
         finally:
             if in_transaction(self.conn):
                 self._flush()
 
     def _sets(self, sets: Any) -> Iterator[Any]:
         for one in sets:
+            self.pulled = True
             self._complete()
             if len(self.done) >= _SETS_PER_ITEM:
                 self._flush()
                 if self.session.buffer.full:
+                    self.session.counters.app_wrote(None)
                     spill(self.session, self.conn)
             try:
                 bound = adapt.params(one, self.statement)
@@ -469,8 +483,8 @@ def define(
             _define_and_record(session, cursor, conn, statement, sql, params)
         else:
             run(cursor, sql, params)
-    except BaseException:
-        _after_error(session, conn, sql, entry)
+    except BaseException as error:
+        _after_error(session, conn, sql, entry, error)
         raise
     if entry is Entry.OWN:
         _commit_own(session, conn)
