@@ -59,6 +59,8 @@ class Profile:
     rows: Mapping[str, int]
     #: An upper bound of the length of a row's texts and blobs, by folded name.
     row_length_max: Mapping[str, int]
+    #: (folded table, folded column) whose type in the catalog that was given cannot hold what is stored.
+    misfits: frozenset[tuple[str, str]]
 
 
 def profile(conn: sqlite3.Connection, catalog: Catalog) -> tuple[Catalog, list[Finding]]:
@@ -74,6 +76,7 @@ def profile_rows(conn: sqlite3.Connection, catalog: Catalog) -> Profile:
     findings: list[Finding] = []
     rows: dict[str, int] = {}
     lengths: dict[str, int] = {}
+    misfits: set[tuple[str, str]] = set()
     for key, table in catalog.tables.items():
         rows[key] = lengths[key] = 0
         if table.virtual:
@@ -84,10 +87,12 @@ def profile_rows(conn: sqlite3.Connection, catalog: Catalog) -> Profile:
             chosen = choose(column, stored, alias=column.name == table.rowid_alias)
             types[key, fold(column.name)] = chosen
             findings += _findings(conn, table, column, stored, chosen)
+            if not holds(column.pg_type, stored):
+                misfits.add((key, fold(column.name)))
             rows[key] = count
             lengths[key] += stored.longest
     chosen_catalog = inspect(conn, pg_schema=catalog.pg_schema, types=types)
-    return Profile(chosen_catalog, tuple(findings), rows, lengths)
+    return Profile(chosen_catalog, tuple(findings), rows, lengths, frozenset(misfits))
 
 
 def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
@@ -114,6 +119,17 @@ def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
             return PgType.BIGINT  # a timestamp kept as seconds
         case _:
             return PgType.VALUE
+
+
+def holds(pg_type: PgType, stored: Stored) -> bool:
+    """Whether a column of that type gives back what is stored."""
+    if pg_type is PgType.VALUE or stored.lowest is None:
+        return True
+    if stored.lowest != stored.highest:
+        return False
+    if pg_type is PgType.BOOLEAN:
+        return stored.lowest == "integer" and stored.binary
+    return _BY_CLASS[stored.lowest] is pg_type
 
 
 _BY_CLASS = {"integer": PgType.BIGINT, "real": PgType.DOUBLE, "text": PgType.TEXT, "blob": PgType.BYTEA}
