@@ -113,8 +113,8 @@ def cut_over(pair: FlagPair, **options: Any) -> Outcome:
     return cutover(pair.settings, force_gates=FORCED, reason="test", **options)
 
 
-def app_write(conn: sqlite3.Connection, sql: str, params: tuple[Any, ...] = ()) -> None:
-    """One write transaction as the shim makes it: the lock, then the control row, then the write and its record.
+def app_write(conn: sqlite3.Connection, *statements: tuple[str, tuple[Any, ...]]) -> int:
+    """One write transaction as the shim makes it: the lock, the control row, the writes, their record; gives the epoch.
 
     Raises `NotPrimary` when the record does not let SQLite take writes.
     """
@@ -123,10 +123,26 @@ def app_write(conn: sqlite3.Connection, sql: str, params: tuple[Any, ...] = ()) 
         found = control.read_origin(conn)
         if found is None or not found.record.accepts_writes(Side.SQLITE):
             raise NotPrimary("SQLite is not primary")
-        cursor = conn.execute(sql, params)
-        rowids = (cursor.lastrowid,) if sql.startswith("INSERT") else None
-        journal.append(conn, [Executed(sql, (params,), False, cursor.rowcount, rowids)])
+        items = []
+        for sql, params in statements:
+            cursor = conn.execute(sql, params)
+            rowids = (cursor.lastrowid,) if sql.startswith("INSERT") else None
+            items.append(Executed(sql, (params,), False, cursor.rowcount, rowids))
+        journal.append(conn, items)
         conn.execute("COMMIT")
     finally:
         if conn.in_transaction:
             conn.execute("ROLLBACK")
+    return found.record.epoch
+
+
+def apply_all(pair: FlagPair) -> None:
+    """Bring PostgreSQL to the journal's end."""
+    from shadow.replicate.applier import Applier
+
+    applier = Applier(pair.path, pair.dsn, "public")
+    try:
+        with applier.exclusive(30):
+            applier.apply_to(None)
+    finally:
+        applier.close()

@@ -28,12 +28,12 @@ def test_a_full_cycle_keeps_every_write(pair: FlagPair) -> None:
     """SQLite, PostgreSQL, SQLite, PostgreSQL, SQLite: each write once, on both sides."""
     with closing(sqlite3.connect(pair.path, isolation_level=None)) as app:
         for n in range(1, 3):
-            app_write(app, "INSERT INTO place (country, city, note) VALUES ('at', ?, 'x')", (f"sqlite {n}",))
+            app_write(app, ("INSERT INTO place (country, city, note) VALUES ('at', ?, 'x')", (f"sqlite {n}",)))
             outcome = cut_over(pair)
             assert (outcome.result, outcome.why, outcome.primary) == (Result.DONE, "", Side.POSTGRES)
             assert hint(pair) is HintState.POSTGRES
             with pytest.raises(NotPrimary):
-                app_write(app, "DELETE FROM place")
+                app_write(app, ("DELETE FROM place", ()))
             with pytest.raises(sqlite3.IntegrityError, match="PostgreSQL is primary"):
                 app.execute("DELETE FROM place")
             assert pair.origin("SELECT count(*) FROM _shadow_app_trigger") == [(1,)]
@@ -45,7 +45,7 @@ def test_a_full_cycle_keeps_every_write(pair: FlagPair) -> None:
             triggers = pair.origin("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1")
             assert triggers == [("_shadow_append_row",), ("account_log",)]
             assert pair.target("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '!_shadow!_%' ESCAPE '!'") == [(0,)]
-        app_write(app, "UPDATE place SET note = 'end'")
+        app_write(app, ("UPDATE place SET note = 'end'", ()))
     cut_over(pair)
     assert [row[1] for row in pair.same("place", "country, city, note", "2")] == [
         "postgres 1",

@@ -1,0 +1,134 @@
+"""Kill -9 at each step of a switch, under load: afterwards there is one primary, and nothing is lost or doubled.
+
+SHADOW_SIMULATION_SEED=n chooses another number of writers and another order of switches before the one that is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from appload import App
+from flagging import FORCED, SCHEMA, FlagPair, apply_all, cut_over, start
+
+from shadow.config import configure
+from shadow.cutover.outcome import Result
+from shadow.cutover.reconcile import reconcile
+from shadow.cutover.rollback import rollback
+from shadow.types import Side
+
+SEED = int(os.environ.get("SHADOW_SIMULATION_SEED", "1"))
+
+CUTOVER_STEPS = (
+    "cutover.check_gates",
+    "cutover.prepare",
+    "cutover.catch_up",
+    "cutover.announce",
+    "cutover.take_write_lock",
+    "cutover.drain",
+    "cutover.prepare_target",
+    "holder.committing",
+    "holder.committed",
+    "cutover.commit_origin",
+    "cutover.activate_target",
+    "cutover.settle",
+)
+#: From here on the cutover has happened.
+CUTOVER_COMMITTED = ("holder.committed", "cutover.commit_origin", "cutover.activate_target", "cutover.settle")
+ROLLBACK_STEPS = (
+    "rollback.catch_up",
+    "rollback.announce",
+    "rollback.take_fence",
+    "rollback.drain_and_prepare",
+    "rollback.commit_target",
+    "rollback.activate_origin",
+    "rollback.look_for_stragglers",
+    "rollback.settle",
+)
+ROLLBACK_COMMITTED = (
+    "rollback.commit_target",
+    "rollback.activate_origin",
+    "rollback.look_for_stragglers",
+    "rollback.settle",
+)
+
+
+@pytest.fixture
+def pair(sqlite_path: Path, pg_dsn: str) -> FlagPair:
+    settings = configure(sqlite_path=sqlite_path, database_url=pg_dsn)
+    with closing(sqlite3.connect(sqlite_path)) as conn:
+        conn.executescript(SCHEMA.replace("CREATE TRIGGER", "-- CREATE TRIGGER"))  # log ids are the writers' own
+    return start(settings)
+
+
+def run_switch(pair: FlagPair, verb: str, failpoint: str) -> subprocess.CompletedProcess[str]:
+    here = Path(__file__).resolve().parents[1]
+    path = os.pathsep.join(p for p in (str(here.parent), os.environ.get("PYTHONPATH")) if p)
+    return subprocess.run(
+        [sys.executable, str(here / "switchcommand.py"), verb, pair.path, pair.dsn],
+        env={**os.environ, "SHADOW_FAILPOINT": failpoint, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def settle_and_check(pair: FlagPair, app: App) -> None:
+    """The app goes on; then everything is brought to SQLite, and both sides are compared with what was acknowledged."""
+    app.wait_for_more()
+    for writer in app.writers:
+        writer.end()
+    if pair.origin("SELECT primary_side FROM _shadow_control") == [("postgres",)]:
+        outcome = rollback(pair.settings)
+        assert outcome.result is Result.DONE, outcome.why
+    apply_all(pair)
+    app.check()
+
+
+def agree(pair: FlagPair) -> Side:
+    """Both records are the same and active."""
+    ours = pair.origin("SELECT epoch, attempt, primary_side, state FROM _shadow_control")
+    assert ours == pair.target("SELECT epoch, attempt, primary_side, state FROM shadow.control")
+    assert ours[0][3] == "active"
+    return Side(ours[0][2])
+
+
+@pytest.mark.parametrize("step", CUTOVER_STEPS)
+def test_cutover_killed_at(step: str, pair: FlagPair) -> None:
+    """Before the commit point the app stays on SQLite, from it on it is on PostgreSQL; reconcile finishes the rest."""
+    assert set(FORCED) == {"verify", "coverage"}
+    with App(pair, writers=random.Random(f"{SEED}{step}").randint(2, 4)) as app:
+        ended = run_switch(pair, "cutover", f"{step}=kill")
+        if not step.startswith("holder."):
+            assert ended.returncode == -signal.SIGKILL, ended.stderr
+        app.wait_for_more()
+        settled = reconcile(pair.settings)
+        assert settled is not None
+        assert settled.primary is agree(pair)
+        assert settled.primary is (Side.POSTGRES if step in CUTOVER_COMMITTED else Side.SQLITE)
+        settle_and_check(pair, app)
+    assert app.errors == []
+
+
+@pytest.mark.parametrize("step", ROLLBACK_STEPS)
+def test_rollback_killed_at(step: str, pair: FlagPair) -> None:
+    """The mirror image."""
+    with App(pair, writers=random.Random(f"{SEED}{step}").randint(2, 4)) as app:
+        assert cut_over(pair).result is Result.DONE
+        app.wait_for_more()
+        ended = run_switch(pair, "rollback", f"{step}=kill")
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        app.wait_for_more()
+        settled = reconcile(pair.settings)
+        assert settled is not None
+        assert settled.primary is agree(pair)
+        assert settled.primary is (Side.SQLITE if step in ROLLBACK_COMMITTED else Side.POSTGRES)
+        settle_and_check(pair, app)
