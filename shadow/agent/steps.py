@@ -20,13 +20,12 @@ from ..compare.comparer import Comparer, Round
 from ..compare.samples import Queue, Sample
 from ..compare.verdict import Comparison, Verdict
 from ..cutover.reconcile import reconcile
-from ..errors import NotPrimary, ShadowError, TargetUnavailable
+from ..errors import NotPrimary, ShadowError
 from ..flag.control import OriginControl, read_origin
 from ..postgres.connect import connect
 from ..replicate.applier import Applier, Progress
 from ..replicate.trim import trim_journal
 from ..reverse.applier import ReverseApplier
-from ..schema import load_catalog
 from ..types import Side
 from ..verify.pair import open_pair
 from .metrics import Metrics
@@ -39,7 +38,6 @@ _OTHER_SIDE_SECONDS = 0.25
 _APPLY_BUDGET_SECONDS = 0.5
 #: Even without news the applied position is held against the journal so often.
 _CHECK_SECONDS = 1.0
-_COMPARE_LOCK_SECONDS = 5.0
 _RECONCILE_SECONDS = 1.0
 _REVERSE_SECONDS = 0.05
 _TRIM_SECONDS = 5.0
@@ -268,16 +266,3 @@ class TrimStep:
         if self._target is not None:
             self._target.close()
             self._target = None
-
-
-__all__ = [
-    "ApplyStep",
-    "CompareStep",
-    "ReconcileStep",
-    "ReverseStep",
-    "TargetUnavailable",
-    "TrimStep",
-    "load_catalog",
-    "origin_control",
-    "sqlite_is_primary",
-]

@@ -19,14 +19,13 @@ from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
 from ..errors import TargetUnavailable
-from ..flag import proof
-from ..flag.control import read_origin
 from ..postgres.errors import to_sqlite_error
 from ..schema.inspect import objects
 from ..schema.replica import Replica
 from ..schema.store import catalog_version, load_objects, load_types
 from ..translate import Kind, Purpose, Translation, translate
 from ..translate.catalog import Catalog
+from ..types import SqliteRow
 from ..values.clock import freeze_functions, freeze_keywords
 from .judge import judge
 from .samples import Sample
@@ -50,6 +49,10 @@ class Pair(Protocol):
     def origin(self) -> sqlite3.Connection: ...
     @property
     def target(self) -> PgConnection: ...
+    @property
+    def dirty(self) -> frozenset[str]: ...
+    @property
+    def proof_epoch(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,7 @@ class Comparer:
         """Verdicts, and the samples for which there was no time any more."""
         cursor = pair.target.cursor()
         self._refresh(cursor)
-        control = read_origin(pair.origin)
-        epoch = proof.combined(control.proof_epoch if control else 0, proof.target_count(cursor, self._pair))
-        cursor.execute("SELECT table_name FROM shadow.dirty WHERE pair = %s", (self._pair,))
-        dirty = frozenset(row[0] for row in cursor.fetchall())
-        session = _Session(pair, self._pair, self._catalog, self._replica, dirty)
+        session = _Session(pair, self._catalog, self._replica)
         translated = [(sample, self._translate(sample)) for sample in samples]
         # A frozen clock slows date functions down and cannot be taken off the connection again: it comes last.
         translated.sort(key=lambda found: found[1].uses_now)
@@ -91,7 +90,7 @@ class Comparer:
                 break
             done.append(session.compare(sample, translation))
         left = [sample for sample, _ in translated[len(done) :]]
-        return Round(tuple(done), tuple(left), epoch)
+        return Round(tuple(done), tuple(left), pair.proof_epoch)
 
     def _refresh(self, cursor: PgCursor) -> None:
         version = catalog_version(cursor, self._pair)
@@ -107,12 +106,10 @@ class Comparer:
 class _Session:
     """One pair while samples run on it."""
 
-    def __init__(self, pair: Pair, name: str, catalog: Catalog, replica: Replica, dirty: frozenset[str]) -> None:
+    def __init__(self, pair: Pair, catalog: Catalog, replica: Replica) -> None:
         self._pair = pair
-        self._name = name
         self._catalog = catalog
         self._replica = replica
-        self._dirty = dirty
         self._now = ""
         self._clock_frozen = False
         self._origin_replica: Replica | None = None
@@ -129,11 +126,11 @@ class _Session:
         target = self._on_target(sample, translation, len(origin.rows))
         if isinstance(target, Reason):
             return self._outcome(sample, Verdict.NOT_COMPARABLE, target, origin=origin)
-        reason = _difference(origin, target, translation)
-        if reason is None:
+        differs = _difference(origin, target, translation)
+        if differs is None:
             return self._outcome(sample, Verdict.MATCH, origin=origin, target=target)
-        verdict = Verdict.NOT_COMPARABLE if reason is Reason.ORDER_NOT_FIXED else Verdict.MISMATCH
-        return self._outcome(sample, verdict, reason, origin=origin, target=target)
+        verdict = Verdict.NOT_COMPARABLE if differs is Reason.ORDER_NOT_FIXED else Verdict.MISMATCH
+        return self._outcome(sample, verdict, differs, origin=origin, target=target)
 
     def _outcome(
         self,
@@ -156,7 +153,7 @@ class _Session:
             return Reason.NOT_A_READ, str(translation.kind)
         if translation.nondeterministic:
             return Reason.NONDETERMINISTIC, ", ".join(sorted(translation.nondeterministic))
-        dirty = translation.reads & self._dirty
+        dirty = translation.reads & self._pair.dirty
         if dirty:
             return Reason.DIRTY, ", ".join(sorted(dirty))
         return None
@@ -223,7 +220,7 @@ class _Session:
 
     def _fetch(
         self, cursor: PgCursor, sample: Sample, translation: Translation, most: int
-    ) -> tuple[tuple[object, ...], ...]:
+    ) -> tuple[SqliteRow, ...]:
         """Through a cursor of the server, so that a translation that gives far too many rows costs nothing here."""
         *before, (sql, params) = translation.bind(sample.params)
         for step, step_params in before:

@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as PgCursor
 from psycopg2.extras import execute_values
 
 from ..translate import Purpose, translate
-from ..translate.catalog import Catalog
+from ..translate.catalog import Catalog, fold
 from ..types import SqliteRow
 from . import jsonable
 from .judge import first_difference, only_in
@@ -106,9 +106,9 @@ def resolve(cursor: PgCursor, pair: str, ids: Iterable[int]) -> int:
 
 
 def resolve_tables(cursor: PgCursor, pair: str, catalog: Catalog, tables: Iterable[str], upto_position: int) -> int:
-    """The tables (folded names) were repaired or found equal at `upto_position`: mismatches seen before it, on reads
+    """The tables were repaired or found equal at `upto_position`: mismatches seen before it, on reads
     of nothing but these tables, are settled. One whose cause is not in the rows comes back with the next sample."""
-    settled = frozenset(tables)
+    settled = frozenset(map(fold, tables))
     cursor.execute(
         "SELECT id, sql FROM shadow.mismatch WHERE pair = %s AND resolved_at IS NULL AND position <= %s",
         (pair, upto_position),

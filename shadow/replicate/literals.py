@@ -45,4 +45,5 @@ def literal(value: object) -> str:
     writer = _WRITERS.get(type(value))
     if writer is not None:
         return writer(value)
-    return adapt(value).getquoted().decode()
+    quoted: bytes = adapt(value).getquoted()
+    return quoted.decode()

@@ -106,8 +106,9 @@ class Statements:
     def plan(self, cursor: PgCursor, sql: str, params: Params) -> Plan:
         """How to apply `sql` with values of these types."""
         if isinstance(params, Mapping):
-            types: tuple[type, ...] | dict[str, type] = {name: type(value) for name, value in params.items()}
-            key: tuple[object, ...] = (sql, tuple(types.items()))
+            named = {name: type(value) for name, value in params.items()}
+            types: tuple[type, ...] | dict[str, type] = named
+            key: tuple[object, ...] = (sql, tuple(named.items()))
         else:
             types = tuple(map(type, params))
             key = (sql, types)
