@@ -212,7 +212,8 @@ class Session:
         try:
             run(cursor, sql, params)
         except BaseException:
-            self.commit_failed(conn)
+            if ends:
+                self.commit_failed(conn)
             raise
         if not in_transaction(conn):
             self.committed()
@@ -306,8 +307,17 @@ class Session:
 
     def take_lock(self, conn: sqlite3.Connection) -> bool:
         """The app's own deferred transaction writes for the first time; False: it may move to PostgreSQL."""
-        if self.initialised_file(conn):
+        try:
             ours(conn, "WITH k AS (SELECT 1) DELETE FROM main._shadow_app_trigger WHERE 0")
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            # Not initialised, and asking further would leave a read snapshot, which the app's own write could not
+            # always turn into a write lock. Should init come now, backfill takes its copy after this transaction.
+            self.router.uninitialised()
+            self.writable = True
+            self.journaling = False
+            return True
         if self.authorise(conn):
             return True
         if self.touched or self.buffer.in_savepoint:
