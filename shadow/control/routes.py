@@ -19,6 +19,7 @@ from . import access, mismatches
 from .jsonable import jsonable
 from .overview import Overview, look
 from .responses import JsonResponse
+from .verification import verify_pair
 
 #: Several open pages ask at once; a look costs two connections.
 _LOOK_SECONDS_MIN = 0.5
@@ -116,6 +117,16 @@ def router(settings: AgentSettings) -> APIRouter:
         )
         recent.forget()
         return _outcome(outcome)
+
+    @api.post("/verify", dependencies=changes)
+    def post_verify(body: VerifyBody) -> Response:
+        """Compare tables (none named: all) at one position; 200 also when rows differ, `equal` says so."""
+        report = verify_pair(pair, body.tables or None)
+        recent.forget()
+        shown = {"verified": report.verified, "equal": report.equal, "rows_wrong": report.rows_wrong}
+        fields = jsonable(report)
+        assert isinstance(fields, dict)
+        return JsonResponse({"ok": report.equal, **shown, **fields})
 
     return api
 
