@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..flag.control import OriginControl, activate_target, read_origin
 from ..types import Side
+from .plain import plain_connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
@@ -34,7 +35,7 @@ def origin_control(path: str) -> OriginControl | None:
     if not Path(path).is_file():
         return None
     try:
-        conn = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=1.0)
+        conn = plain_connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=1.0)
     except sqlite3.OperationalError:
         return None
     try:

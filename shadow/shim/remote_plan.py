@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .adapt import Params
 from .classify import Kind, Rows, Statement, classify
+from .plain import plain_connect
 from .remote_params import Shape
 from .tokens import T, tokenize
 
@@ -170,6 +171,6 @@ def primed_cursor(names: tuple[str, ...]) -> sqlite3.Cursor:
     global _primer
     with _primer_lock:
         if _primer is None:
-            _primer = sqlite3.connect(":memory:", check_same_thread=False)
+            _primer = plain_connect(":memory:", check_same_thread=False)
         columns = ", ".join('NULL AS "' + name.replace('"', '""') + '"' for name in names) or "NULL"
         return _primer.execute(f"SELECT {columns} WHERE 0")

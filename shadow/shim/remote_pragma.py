@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..types import SqliteRow
 from .classify import Statement
+from .plain import plain_connect
 from .remote_plan import not_supported
 from .remote_result import RemoteResult
 from .tokens import T, Token, tokenize
@@ -80,7 +81,7 @@ def _own(session: RemoteSession, sql: str) -> RemoteResult:
 
 def _connection(session: RemoteSession) -> sqlite3.Connection:
     if session.pragmas is None:
-        session.pragmas = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        session.pragmas = plain_connect(":memory:", isolation_level=None, check_same_thread=False)
     return session.pragmas
 
 

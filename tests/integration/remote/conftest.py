@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from shadow.reverse import capture
 from shadow.shim.remote import RemoteSession
 from shadow.shim.remote_schema import forget_schemas
 from shadow.types import DatabaseType, PgMode, Side
-
-NewSession = Callable[..., RemoteSession]
+from tests.integration.remote.helpers import NewSession
 
 
 @pytest.fixture(params=[PgMode.CONCURRENT, PgMode.SERIAL])
@@ -64,7 +63,3 @@ def session(new_session: NewSession) -> RemoteSession:
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL, b INTEGER CHECK (b > 0), c REAL UNIQUE)", ()
     )
     return session
-
-
-def rows(session: RemoteSession, sql: str, params: object = ()) -> list[tuple[object, ...]]:
-    return list(session.execute(sql, params).rows)

@@ -16,8 +16,7 @@ from shadow.flag.control import ControlRecord, State, fence_table, read_target, 
 from shadow.postgres.connect import connect
 from shadow.shim.remote import RemoteSession
 from shadow.types import PgMode, Side
-
-from .conftest import NewSession, rows
+from tests.integration.remote.helpers import NewSession, rows
 
 pytestmark = pytest.mark.parametrize("mode", [PgMode.CONCURRENT], indirect=True)
 

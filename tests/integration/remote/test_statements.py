@@ -8,8 +8,7 @@ import sqlite3
 import pytest
 
 from shadow.shim.remote import RemoteSession
-
-from .conftest import NewSession, rows
+from tests.integration.remote.helpers import NewSession, rows
 
 
 def test_values_come_back_with_their_python_types(session: RemoteSession) -> None:

@@ -7,8 +7,7 @@ import sqlite3
 import pytest
 
 from shadow.shim.remote import RemoteSession
-
-from .conftest import NewSession, rows
+from tests.integration.remote.helpers import NewSession, rows
 
 
 def values(session: RemoteSession) -> list[object]:

@@ -13,8 +13,7 @@ import pytest
 from shadow.postgres.connect import connect
 from shadow.shim.remote import RemoteSession
 from shadow.types import PgMode
-
-from .conftest import NewSession, rows
+from tests.integration.remote.helpers import NewSession, rows
 
 concurrent = pytest.mark.parametrize("mode", [PgMode.CONCURRENT], indirect=True)
 serial = pytest.mark.parametrize("mode", [PgMode.SERIAL], indirect=True)
