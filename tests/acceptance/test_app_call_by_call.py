@@ -13,6 +13,8 @@ from shadow import config
 from shadow import sqlite3 as shadow_sqlite3
 from shadow.demo import judge
 from shadow.demo.app import database
+from shadow.flag.setup import init_pair
+from shadow.replicate.applier import Applier
 from shadow.types import PgMode
 
 from .lockstep import ALL_ACTIONS, Lockstep, dump, lockstep
@@ -68,8 +70,6 @@ def test_while_shadowed_every_call_answers_as_sqlite3_and_postgres_gets_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pg_dsn: str
 ) -> None:
     from shadow.backfill.backfill import backfill
-    from shadow.flag.setup import init_pair
-    from shadow.replicate.applier import Applier
 
     both = lockstep(tmp_path, shadow_sqlite3, tmp_path / "app.db")
     settings = pair(monkeypatch, tmp_path / "app.db", pg_dsn, "shadow")
@@ -93,8 +93,6 @@ def test_with_postgres_primary_every_call_answers_as_sqlite3_and_sqlite_gets_it_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pg_dsn: str
 ) -> None:
     from shadow.backfill.backfill import backfill
-    from shadow.flag.setup import init_pair
-    from shadow.replicate.applier import Applier
     from shadow.cutover.switch import cutover
     from shadow.reverse.applier import ReverseApplier
 
