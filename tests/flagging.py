@@ -27,7 +27,7 @@ CREATE TABLE account (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT UNIQUE, b
 CREATE TABLE kind (i INTEGER, r REAL, t TEXT, b BLOB, o BOOLEAN, n NUMERIC, x);
 CREATE TABLE place (country TEXT, city TEXT, note TEXT, PRIMARY KEY (country, city)) WITHOUT ROWID;
 CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT);
-CREATE TRIGGER account_log AFTER INSERT ON account BEGIN INSERT INTO log (text) VALUES ('new ' || new.owner); END;
+CREATE TRIGGER kind_log AFTER INSERT ON kind BEGIN INSERT INTO log (text) VALUES ('new ' || new.t); END;
 """
 
 

@@ -35,7 +35,8 @@ from .outcome import Direction, Holder, Outcome, Result, Step
 #: From having the fence to the commit point; the holder of a fence gives it up by itself then.
 FENCE_SECONDS_MAX = 2.0
 _OTHER_SWITCH_WAIT_SECONDS = 5.0
-_ORIGIN_BUSY_SECONDS = 5.0
+#: For what a coordinator writes outside the fence: guards, audit.
+ORIGIN_BUSY_SECONDS = 2.0
 
 #: What the world can throw at a switch; each becomes one line in the outcome.
 WORLD = (ShadowError, psycopg2.Error, sqlite3.Error, OSError)
@@ -100,6 +101,14 @@ class Attempt:
         """From here on new transactions wait in the shim, at most so long; reads ask the authority."""
         self.announced_at = time.monotonic()
         write_hint(self.settings.hint_path, HintState.ASK, draining_until=time.time() + seconds)
+
+    def drain_seconds_left(self, drain_timeout: float) -> float:
+        """What is left for open transactions to end. Raises `CalledOff` for one that was stopped meanwhile."""
+        assert self.announced_at is not None
+        left = self.announced_at + drain_timeout - time.monotonic()
+        if left <= 0:
+            raise CalledOff("this process was stopped after the announcement, which has expired; try again")
+        return left
 
     def settle(self) -> None:
         """End the announcement: the hint says what SQLite's record says, or `ask` where that is not settled."""
@@ -172,7 +181,7 @@ def open_origin(settings: Settings) -> sqlite3.Connection:
     """A plain connection to the file, which must exist; commits are synced."""
     if not Path(settings.sqlite_path).is_file():
         raise OriginError(f"there is no SQLite file at {settings.sqlite_path}; check SQLITE_PATH")
-    conn = sqlite3.connect(settings.sqlite_path, isolation_level=None, timeout=_ORIGIN_BUSY_SECONDS)
+    conn = sqlite3.connect(settings.sqlite_path, isolation_level=None, timeout=ORIGIN_BUSY_SECONDS)
     conn.execute("PRAGMA synchronous=FULL")
     return conn
 

@@ -162,6 +162,7 @@ def take_fence(attempt: Attempt, fence: PgConnection, drain_timeout: float, *, t
     """Wait for open write transactions. LOCK takes no snapshot: what the transaction sees begins after the wait."""
     with attempt.step("rollback.take_fence"):
         name = control.fence_table(attempt.pair)
+        attempt.drain_seconds_left(drain_timeout)
         for round_number in range(_TERMINATE_ROUNDS + 1):
             try:
                 with fence.cursor() as cursor:

@@ -29,6 +29,7 @@ from ..types import Side
 from . import gates
 from .attempt import (
     FENCE_SECONDS_MAX,
+    ORIGIN_BUSY_SECONDS,
     WORLD,
     Attempt,
     CalledOff,
@@ -162,7 +163,12 @@ def prepare(attempt: Attempt) -> None:
         if missing:
             raise CalledOff(f"reverse capture is missing on {', '.join(sorted(missing))}; is each table in PostgreSQL?")
         if guards.unguarded(attempt.origin):
-            _in_transaction(attempt.origin, guards.install)
+            try:
+                _in_transaction(attempt.origin, guards.install)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                raise _write_locked(attempt, ORIGIN_BUSY_SECONDS) from error
 
 
 def catch_up(attempt: Attempt, applier: ForwardApplier) -> None:
@@ -189,10 +195,8 @@ def announce(attempt: Attempt, drain_timeout: float) -> None:
 def take_write_lock(attempt: Attempt, holder: LockHolder, drain_timeout: float) -> float:
     """Wait for open write transactions, then be the only writer; gives the time at which the lock is given up."""
     with attempt.step("cutover.take_write_lock"):
-        if not holder.lock(drain_timeout, FENCE_SECONDS_MAX):
-            holders = write_lock_holders(attempt.settings.sqlite_path)
-            by = f" (held by {'; '.join(str(h) for h in holders)})" if holders else ""
-            raise CalledOff(f"SQLite's write lock was not free within {drain_timeout:g} s{by}", holders=holders)
+        if not holder.lock(attempt.drain_seconds_left(drain_timeout), FENCE_SECONDS_MAX):
+            raise _write_locked(attempt, drain_timeout)
         return time.monotonic() + FENCE_SECONDS_MAX
 
 
@@ -266,6 +270,12 @@ def activate_target(attempt: Attempt) -> None:
             attempt.warn(f"PostgreSQL's record is still prepared ({one_line(error)}); the next to see it activates it")
 
 
+def _write_locked(attempt: Attempt, seconds: float) -> CalledOff:
+    holders = write_lock_holders(attempt.settings.sqlite_path)
+    by = f" (held by {'; '.join(str(holder) for holder in holders)})" if holders else ""
+    return CalledOff(f"SQLite's write lock was not free within {seconds:g} s{by}", holders=holders)
+
+
 def _committed(attempt: Attempt) -> bool:
     found = control.read_origin(attempt.origin)
     return found is not None and found.record.attempt == attempt.id
@@ -287,7 +297,8 @@ def _undo_preparation(attempt: Attempt) -> None:
         with attempt.target.cursor() as cursor:
             if theirs.attempt == attempt.id and theirs.state is State.PREPARED:
                 control.write_target(cursor, attempt.pair, attempt.before)
-        _in_transaction(attempt.origin, guards.remove)
+        if len(guards.unguarded(attempt.origin)) < len(guards.tables(attempt.origin)):
+            _in_transaction(attempt.origin, guards.remove)
     except WORLD as error:
         attempt.warn(f"preparations are still in place ({one_line(error)}); the next attempt takes them over")
 

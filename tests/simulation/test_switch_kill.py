@@ -64,7 +64,7 @@ ROLLBACK_COMMITTED = (
 def pair(sqlite_path: Path, pg_dsn: str) -> FlagPair:
     settings = configure(sqlite_path=sqlite_path, database_url=pg_dsn)
     with closing(sqlite3.connect(sqlite_path)) as conn:
-        conn.executescript(SCHEMA.replace("CREATE TRIGGER", "-- CREATE TRIGGER"))  # log ids are the writers' own
+        conn.executescript(SCHEMA)
     return start(settings)
 
 

@@ -43,7 +43,7 @@ def test_a_full_cycle_keeps_every_write(pair: FlagPair) -> None:
             assert back.epoch == outcome.epoch + 1
             assert hint(pair) is HintState.SQLITE
             triggers = pair.origin("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1")
-            assert triggers == [("_shadow_append_row",), ("account_log",)]
+            assert triggers == [("_shadow_append_row",), ("kind_log",)]
             assert pair.target("SELECT count(*) FROM pg_trigger WHERE tgname LIKE '!_shadow!_%' ESCAPE '!'") == [(0,)]
         app_write(app, ("UPDATE place SET note = 'end'", ()))
     cut_over(pair)

@@ -86,7 +86,7 @@ def test_swaps_beside_a_schema_change_do_not_meet(pair: FlagPair, reverse: Rever
 def test_a_new_trigger_is_parked_and_a_parked_one_can_be_dropped(pair: FlagPair, reverse: ReverseApplier) -> None:
     """While PostgreSQL is primary no trigger of the app stands in SQLite, but its definition follows."""
     new = "CREATE TRIGGER t2 AFTER DELETE ON account BEGIN INSERT INTO log (text) VALUES ('gone'); END"
-    pair.write(*ddl(new, "SELECT 1"), *ddl("DROP TRIGGER account_log", "SELECT 1"))
+    pair.write(*ddl(new, "SELECT 1"), *ddl("DROP TRIGGER kind_log", "SELECT 1"))
     reverse.run_once()
     assert pair.origin("SELECT name, sql FROM _shadow_app_trigger") == [("t2", new)]
     assert pair.origin("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name NOT LIKE '!_%' ESCAPE '!'") == []
