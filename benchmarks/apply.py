@@ -24,10 +24,10 @@ from psycopg2.extensions import make_dsn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from pairing import PAIR, Writer, make_pair  # noqa: E402
+from pairing import PAIR, Writer, make_pair
 
-from shadow.journal.record import Executed  # noqa: E402
-from shadow.replicate.applier import Applier  # noqa: E402
+from shadow.journal.record import Executed
+from shadow.replicate.applier import Applier
 
 SCHEMA = """
 CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, amount INTEGER, price REAL);

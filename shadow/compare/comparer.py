@@ -23,12 +23,13 @@ from ..postgres.errors import to_sqlite_error
 from ..schema.inspect import objects
 from ..schema.replica import Replica
 from ..schema.store import catalog_version, load_objects, load_types
-from ..translate import Kind, Purpose, Translation, translate
+from ..translate import Kind, Order, Purpose, Translation, translate
 from ..translate.catalog import Catalog
 from ..types import SqliteRow
 from ..values.clock import freeze_functions, freeze_keywords
 from .judge import judge
 from .samples import Sample
+from .sorting import sort_keys
 from .verdict import Comparison, Reason, Result, Verdict
 
 ROWS_MAX = 5_000
@@ -126,7 +127,10 @@ class _Session:
         target = self._on_target(sample, translation, len(origin.rows))
         if isinstance(target, Reason):
             return self._outcome(sample, Verdict.NOT_COMPARABLE, target, origin=origin)
-        differs = _difference(origin, target, translation)
+        keys: tuple[int, ...] = ()
+        if translation.order is Order.PARTIAL:
+            keys = sort_keys(sample.sql, origin.columns, self._catalog, translation.reads)
+        differs = _difference(origin, target, translation, keys)
         if differs is None:
             return self._outcome(sample, Verdict.MATCH, origin=origin, target=target)
         verdict = Verdict.NOT_COMPARABLE if differs is Reason.ORDER_NOT_FIXED else Verdict.MISMATCH
@@ -218,9 +222,7 @@ class _Session:
         cursor.execute("RELEASE shadow_read")
         return Result(columns or (), rows, seconds=time.monotonic() - started)
 
-    def _fetch(
-        self, cursor: PgCursor, sample: Sample, translation: Translation, most: int
-    ) -> tuple[SqliteRow, ...]:
+    def _fetch(self, cursor: PgCursor, sample: Sample, translation: Translation, most: int) -> tuple[SqliteRow, ...]:
         """Through a cursor of the server, so that a translation that gives far too many rows costs nothing here."""
         *before, (sql, params) = translation.bind(sample.params)
         for step, step_params in before:
@@ -255,7 +257,7 @@ def _from_replica(replica: Replica, sample: Sample) -> Result:
     return Result(tuple(column[0] for column in cursor.description or ()), rows, seconds=time.monotonic() - started)
 
 
-def _difference(origin: Result, target: Result, translation: Translation) -> Reason | None:
+def _difference(origin: Result, target: Result, translation: Translation, keys: tuple[int, ...]) -> Reason | None:
     if origin.error is not None or target.error is not None:
         if origin.error == target.error:
             return None
@@ -264,7 +266,7 @@ def _difference(origin: Result, target: Result, translation: Translation) -> Rea
         return Reason.ORIGIN_ERROR if target.error is None else Reason.OTHER_ERROR
     if origin.columns != target.columns:
         return Reason.COLUMNS
-    return judge(origin.rows, target.rows, translation.order, limited=translation.limited)
+    return judge(origin.rows, target.rows, translation.order, limited=translation.limited, keys=keys)
 
 
 def _types(sample: Sample) -> tuple[type, ...] | dict[str, type]:

@@ -18,8 +18,18 @@ from .verdict import Reason
 _DOUBLE = struct.Struct("<d")
 
 
-def judge(origin: Sequence[SqliteRow], target: Sequence[SqliteRow], order: Order, *, limited: bool) -> Reason | None:
-    """None: the same. `Reason.ORDER_NOT_FIXED`: they differ, and SQLite would not have promised either."""
+def judge(
+    origin: Sequence[SqliteRow],
+    target: Sequence[SqliteRow],
+    order: Order,
+    *,
+    limited: bool,
+    keys: tuple[int, ...] = (),
+) -> Reason | None:
+    """None: the same. `Reason.ORDER_NOT_FIXED`: they differ, and SQLite would not have promised either.
+
+    `keys`: the result columns that the rows are sorted by, as far as they are known.
+    """
     if len(origin) != len(target):
         return Reason.ROW_COUNT
     if all(map(same_rows, origin, target)):
@@ -27,9 +37,11 @@ def judge(origin: Sequence[SqliteRow], target: Sequence[SqliteRow], order: Order
     same_set = Counter(map(row_key, origin)) == Counter(map(row_key, target))
     if order is Order.TOTAL:
         return Reason.ORDER if same_set else Reason.ROWS
-    if same_set:
-        return None
-    return Reason.ORDER_NOT_FIXED if limited else Reason.ROWS
+    if not same_set:
+        return Reason.ORDER_NOT_FIXED if limited else Reason.ROWS
+    # Rows that tie may change places, their keys may not. (Compared as SQL compares: 1 and 1.0 tie.)
+    in_order = all(a[key] == b[key] for a, b in zip(origin, target, strict=True) for key in keys)
+    return None if in_order else Reason.ORDER
 
 
 def first_difference(origin: Sequence[SqliteRow], target: Sequence[SqliteRow]) -> int:
