@@ -77,21 +77,28 @@ def run(argv: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else OK
 
 
-def _version_option(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version as installed
 
         typer.echo(f"shadow {installed('shadow')}")
         raise typer.Exit(OK)
 
 
+def _version_option(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and leave.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """Options of `shadow` itself."""
+
+
 def _usage(error: Exception, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "shadow"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    if not message:  # `shadow` alone: typer has printed the help
+    if context is not None and message.startswith(("Missing command", "Usage:")):  # `shadow` alone
+        print(context.get_help(), file=sys.stderr)
         return COULD_NOT
     return _fail(f"{message.rstrip('.')}; see `{command} --help`", COULD_NOT, as_json)
 

@@ -19,6 +19,14 @@ from ..config import Settings
 from ..metrics import METRICS
 from .app import VERBS, build
 
+#: For settings whose name says it all in the code.
+_MEANINGS = {
+    "database_type": "What an app process does with the file; see below.",
+    "pg_mode": "How app transactions behave while PostgreSQL is primary: `concurrent` or `serial`.",
+    "http_port": "Port on which the agent serves HTTP; 0: any free one.",
+    "repair_interval_seconds": "How often the agent looks for dirty tables, in seconds.",
+}
+
 _GENERATED = "<!-- Written by `python -m shadow.cli.reference`; change the code, not this page. -->\n"
 
 #: Which variable each setting of an app process is read from (`shadow.config`).
@@ -102,9 +110,7 @@ def field_comments(cls: type) -> dict[str, str]:
             pending = []
         elif line:
             pending = []
-    found["database_type"] = found.get("database_type") or "What an app process does with the file; see below."
-    found["database_url"] = found.get("database_url") or "PostgreSQL DSN."
-    return found
+    return {name: comment or _MEANINGS.get(name, "") for name, comment in found.items()}
 
 
 def _agent_variables() -> Iterator[tuple[str, str, str]]:
@@ -148,14 +154,14 @@ def _verb(name: str, command: Any) -> Iterator[str]:
         takes = "" if param.is_flag else f" {_takes(param)}"
         default = (
             f" Default: `{param.default}`."
-            if param.show_default and param.default not in (None, False, True, ())
+            if param.show_default is not False and param.default not in (None, False, True, ())
             else ""
         )
         yield f"| {spelled}{takes} | {_cell((param.help or '') + default)} |"
 
 
 def _takes(param: Any) -> str:
-    return str(param.metavar or param.type.name.upper())
+    return str(param.metavar or "VALUE")
 
 
 def _help_text(text: str) -> Iterator[str]:

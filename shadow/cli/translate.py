@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ def translate(
 ) -> int:
     """Show what a SQLite statement becomes on PostgreSQL, which rules applied, or why it cannot be translated.
 
-    With --sqlite the file's schema is at hand: types, keys, collations. Without it tables are taken as they come, and
+    With --sqlite (or $SQLITE_PATH) the file's schema is at hand: types, keys, collations. Without it tables are taken as they come, and
     the output can be more careful than needed. Exit code 1: a statement is not supported.
 
     \b
@@ -43,7 +44,7 @@ def translate(
     from ..translate import split
     from ..translate import translate as translated
 
-    catalog = _catalog(sqlite)
+    catalog = _catalog(sqlite or os.environ.get("SQLITE_PATH"))
     shown = [Shown.of(translated(text, catalog)) for text in split(_read(sql)) if text.strip()]
     if not shown:
         raise ConfigError("there is no SQL to translate; give a statement, a file, or standard input")
@@ -134,7 +135,7 @@ def _read(sql: str | None) -> str:
 def _catalog(path: str | None) -> Catalog:
     from ..translate.catalog import Catalog
 
-    if path is None:
+    if not path:
         return Catalog()
     import sqlite3
 
