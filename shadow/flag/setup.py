@@ -89,7 +89,7 @@ def init_pair(
             except sqlite3.Error as error:
                 raise OriginError(f"{settings.sqlite_path} cannot be changed: {error}; nothing was done") from error
             except psycopg2.Error as error:
-                text = " ".join(str(error).split())
+                text = " ".join(str(error.diag.message_primary or error).split())
                 raise TargetError(f"PostgreSQL refused a step of init at {describe(dsn)}: {text}") from error
 
 
@@ -225,7 +225,7 @@ def remove_pair(settings: Settings) -> RemoveReport:
         except sqlite3.Error as error:
             raise OriginError(f"{settings.sqlite_path} cannot be changed: {error}; nothing was done") from error
         except psycopg2.Error as error:
-            text = " ".join(str(error).split())
+            text = " ".join(str(error.diag.message_primary or error).split())
             raise TargetError(f"PostgreSQL refused a step of remove at {describe(dsn)}: {text}") from error
     Path(settings.socket_path).unlink(missing_ok=True)
     return RemoveReport(pair, settings.sqlite_path, len(catalog.tables), dropped)

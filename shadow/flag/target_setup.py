@@ -202,10 +202,8 @@ def uninstall(cursor: PgCursor, catalog: Catalog) -> bool:
 
 
 def drop_tables(cursor: PgCursor, catalog: Catalog) -> None:
-    """All tables and views of the app; together, so that keys between them do not matter."""
+    """All tables of the app; together, so that keys between them do not matter."""
     schema = quote(catalog.pg_schema)
-    for view in reversed(list(catalog.views.values())):
-        cursor.execute(f"DROP VIEW IF EXISTS {schema}.{pg_quote(view.name)}")
     tables = ", ".join(f"{schema}.{pg_quote(t.name)}" for t in catalog.tables.values() if not t.virtual)
     if tables:
         cursor.execute(f"DROP TABLE IF EXISTS {tables}")
@@ -227,8 +225,7 @@ def _drop_schema_if_empty(cursor: PgCursor, schema: str) -> None:
 
 
 def _relations(catalog: Catalog) -> list[str]:
-    names = [pg_name(t.name) for t in catalog.tables.values() if not t.virtual]
-    return names + [pg_name(v.name) for v in catalog.views.values()]
+    return [pg_name(t.name) for t in catalog.tables.values() if not t.virtual]
 
 
 def _one(cursor: PgCursor) -> object:

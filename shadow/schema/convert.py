@@ -53,7 +53,7 @@ def create_tables(catalog: Catalog) -> list[str]:
 
 
 def create_indexes(catalog: Catalog) -> list[str]:
-    """Keys, uniqueness, indexes, checks and views, after the data."""
+    """Keys, uniqueness, indexes and checks, after the data."""
     return [s.sql for s in plan_indexes(catalog).statements]
 
 
@@ -189,7 +189,7 @@ def plan_generated(catalog: Catalog, table: Table, column: Column) -> Statement 
 
 
 def plan_indexes(catalog: Catalog, tables: Sequence[Table] | None = None) -> Plan:
-    """What comes after the data, for all tables or some of them; views only for all."""
+    """What comes after the data, for all tables or some of them; views are looked at only for all."""
     statements: list[Statement] = []
     findings: list[Finding] = []
     for table in _real(catalog, tables):
@@ -203,8 +203,7 @@ def plan_indexes(catalog: Catalog, tables: Sequence[Table] | None = None) -> Pla
             for found in plan_check(catalog, table, ordinal):
                 _sort(found, statements, findings)
     if tables is None:
-        for found in plan_views(catalog):
-            _sort(found, statements, findings)
+        findings += views_and_triggers(catalog)
     return Plan(tuple(statements), tuple(findings))
 
 
@@ -277,15 +276,12 @@ def plan_check(catalog: Catalog, table: Table, ordinal: int) -> Iterator[Stateme
     yield Statement(f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}", table.name, kind="check", required=False)
 
 
-def plan_views(catalog: Catalog) -> Iterator[Statement | Finding]:
-    """Views in the order of creation: one may stand on another."""
+def views_and_triggers(catalog: Catalog) -> Iterator[Finding]:
+    """What is not made in PostgreSQL: views are written out by the translator, triggers run on SQLite."""
     for view in catalog.views.values():
         text = translated.view(view, catalog)
         if isinstance(text, translated.Refused):
             yield Finding(view.name, "", "view", f"view {view.name} does not translate: {text.reason}")
-        else:
-            name = f"{quote(catalog.pg_schema)}.{pg_quote(view.name)}"
-            yield Statement(f"CREATE VIEW {name} AS {text}", view.name, kind="view", required=False)
     for trigger in catalog.triggers.values():
         yield Finding(
             trigger.table,

@@ -47,9 +47,6 @@ def types_after(old: Catalog, ddl_text: str) -> dict[tuple[str, str], PgType]:
 def plan_evolve(old: Catalog, new: Catalog, ddl_text: str) -> Plan:
     """As `evolve`, with what is left out and why; `convert.build` runs it."""
     parts: list[Statement | Finding] = []
-    if old.views and (old.tables != new.tables or old.views != new.views):
-        # PostgreSQL lets no view stand in the way of a change; all are made again below.
-        parts += [_drop_view(old, view.name) for view in reversed(list(old.views.values()))]
     rename = parse_rename(ddl_text)
     before = dict(old.tables)
     if rename is not None and fold(rename.table) in before:
@@ -66,8 +63,8 @@ def plan_evolve(old: Catalog, new: Catalog, ddl_text: str) -> Plan:
                 parts += [*plan.statements, *plan.findings]
         elif known != table:
             parts += _alter(new, known, table, renamed=rename is not None)
-    if new.views and (old.tables != new.tables or old.views != new.views):
-        parts += (found for found in convert.plan_views(new) if not _is_trigger(found))
+    if old.views != new.views:
+        parts += (found for found in convert.views_and_triggers(new) if found.kind == "view")
     statements = tuple(p for p in parts if isinstance(p, Statement))
     return Plan(statements, tuple(p for p in parts if isinstance(p, Finding)))
 
@@ -181,11 +178,3 @@ def _checks(catalog: Catalog, old: Table, new: Table) -> Iterator[Statement | Fi
         start = 0
     for ordinal in range(start, len(new.checks)):
         yield from convert.plan_check(catalog, new, ordinal)
-
-
-def _drop_view(catalog: Catalog, name: str) -> Statement:
-    return Statement(f"DROP VIEW IF EXISTS {quote(catalog.pg_schema)}.{pg_quote(name)}", name, kind="view")
-
-
-def _is_trigger(found: Statement | Finding) -> bool:
-    return isinstance(found, Finding) and found.kind == "trigger"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..translate.catalog import Catalog, Table, View
-from . import ddl
+from .names import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,34 +17,29 @@ class Refused:
 
 def expression(text: str, table: Table, catalog: Catalog) -> str | Refused:
     """A DEFAULT, index term or generated column."""
-    from .. import translate  # brings sqlglot
+    from ..translate import Untranslatable  # not before it is needed: the shim stays light
+    from ..translate import expression as translated
 
-    call = getattr(translate, "expression", None)
-    if call is None:
-        return Refused("the translator is not there yet")
     try:
-        return str(call(text, table, catalog))
-    except ValueError as error:
+        return translated(text, table, catalog)
+    except Untranslatable as error:
         return Refused(str(error))
 
 
 def condition(text: str, table: Table, catalog: Catalog) -> str | Refused:
     """A CHECK or the WHERE of a partial index: a boolean in PostgreSQL."""
-    return expression(text, table, catalog)
+    from ..translate import Untranslatable
+    from ..translate import condition as translated
+
+    try:
+        return translated(text, table, catalog)
+    except Untranslatable as error:
+        return Refused(str(error))
 
 
-def view(found: View, catalog: Catalog) -> str | Refused:
-    """The SELECT of a view."""
-    stream = list(ddl.tokens(found.sql))
-    start = next((i for i, t in enumerate(stream) if t.is_word("as")), None)
-    if start is None or start + 1 >= len(stream):
-        return Refused("its text cannot be read")
-    from .. import translate
+def view(found: View, catalog: Catalog) -> Refused | None:
+    """Why statements over the view will be refused, if they will; the translator writes views out where they stand."""
+    from ..translate import translate
 
-    call = getattr(translate, "translate", None)
-    if call is None:
-        return Refused("the translator is not there yet")
-    result = call(found.sql[stream[start + 1].start :], catalog)
-    if result.unsupported is not None:
-        return Refused(result.unsupported.reason)
-    return str(result.steps[-1].sql).replace("%%", "%")
+    result = translate("SELECT * FROM " + quote(found.name), catalog)
+    return None if result.unsupported is None else Refused(result.unsupported.reason)
