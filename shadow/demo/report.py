@@ -68,21 +68,22 @@ def promises(f: Figures, reads_compared_min: int = READS_COMPARED_MIN) -> list[P
     """What was promised, what was measured. A figure that was never taken keeps no promise."""
     pause, share = f"< {PAUSE_MS_MAX:.0f} ms", NOT_COMPARABLE_PERCENT_MAX
     compared = f"{f.reads_compared:,}"
-    rows = f"{f.rows_different_at_end} of {f.rows_compared_at_end:,}"
-    lost, shapes = f"{f.not_comparable_percent:.1f} %", f"{f.shapes_not_compared} of {f.shapes}"
+    rows = f"{_known(f.rows_different_at_end)} of {f.rows_compared_at_end:,}"
+    writes = f"{_known(f.lost_writes)} of {f.writes:,}"
+    lost, shapes = f"{f.not_comparable_percent:.1f} %", f"{_known(f.shapes_not_compared)} of {f.shapes}"
     found = f"{f.found_divergences} of {f.injected_divergences}"
     all_found = f.found_divergences == f.injected_divergences > 0
-    cutover = f"{f.cutover_pause_ms:.0f} ms, fence {f.cutover_fence_ms:.0f} ms"
-    rollback = f"{f.rollback_pause_ms:.0f} ms, fence {f.rollback_fence_ms:.0f} ms"
+    cutover = f"{_known(f.cutover_pause_ms)} ms, fence {_known(f.cutover_fence_ms)} ms"
+    rollback = f"{_known(f.rollback_pause_ms)} ms, fence {_known(f.rollback_fence_ms)} ms"
     return [
-        Promise("errors the app saw", "0", str(f.app_errors), f.app_errors == 0),
-        Promise("acknowledged writes lost", "0", f"{f.lost_writes} of {f.writes:,}", f.lost_writes == 0 < f.writes),
-        Promise("writes done twice", "0", str(f.doubled_writes), f.doubled_writes == 0),
+        Promise("errors the app saw", "0", _known(f.app_errors), f.app_errors == 0),
+        Promise("acknowledged writes lost", "0", writes, f.lost_writes == 0 < f.writes),
+        Promise("writes done twice", "0", _known(f.doubled_writes), f.doubled_writes == 0),
         Promise("rows different at the end", "0", rows, f.rows_different_at_end == 0 < f.rows_compared_at_end),
         Promise("reads compared", f"≥ {reads_compared_min:,}", compared, f.reads_compared >= reads_compared_min),
         Promise("reads not comparable", f"≤ {share:.0f} %", lost, f.not_comparable_percent <= share),
         Promise("statement shapes never compared", "0", shapes, f.shapes_not_compared == 0 < f.shapes),
-        Promise("false mismatches", "0", str(f.false_mismatches), f.false_mismatches == 0),
+        Promise("false mismatches", "0", _known(f.false_mismatches), f.false_mismatches == 0),
         Promise("injected divergences found", "all", found, all_found),
         Promise("rows repaired", "all", str(f.repaired_rows), all_found and f.repaired_rows == f.injected_divergences),
         Promise("longest call, cutovers", pause, cutover, f.cutovers == 2 and _short(f.cutover_pause_ms)),
@@ -90,6 +91,11 @@ def promises(f: Figures, reads_compared_min: int = READS_COMPARED_MIN) -> list[P
             "longest call, rollback", pause, rollback, f.rollbacks == 1 and 0 <= f.rollback_pause_ms < PAUSE_MS_MAX
         ),
     ]
+
+
+def _known(value: float) -> str:
+    """-1 stands for a figure that was never taken."""
+    return "?" if value < 0 else f"{value:.0f}"
 
 
 def _short(pause_ms: float) -> bool:
