@@ -12,11 +12,21 @@ from sqlite3 import *  # noqa: F403
 from sqlite3 import adapt as adapt  # what the star leaves out of sight of type checkers
 from typing import Any
 
+from .shim import start as _start
 from .shim.connection import Connection as Connection
 from .shim.connection import factory_for as _factory_for
 from .shim.connection import shadowed as _shadowed
 from .shim.cursor import Cursor as Cursor
 
+
+def _install_capture(cursor: Any, catalog: Any) -> None:
+    """A pair that starts on PostgreSQL captures its changes from the first one on."""
+    from .reverse.capture import install as install_capture
+
+    install_capture(cursor, catalog)
+
+
+_start.prepare_target = _install_capture
 _standard_connect = _standard.connect
 _FACTORY, _URI = 5, 7
 

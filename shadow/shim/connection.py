@@ -17,7 +17,15 @@ from . import start
 from .classify import fold
 from .counters import conn_total
 from .cursor import Cursor, InstanceOfEither, combined
-from .plain import PlainConnection, PlainCursor, autocommit, in_transaction, isolation_level, set_isolation_level
+from .plain import (
+    PlainConnection,
+    PlainCursor,
+    autocommit,
+    bypassed,
+    in_transaction,
+    isolation_level,
+    set_isolation_level,
+)
 from .routing import router_for
 from .session import Session
 
@@ -36,7 +44,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
         super().__init__(database, *args, **kwargs)
         uri = bool(args[_URI_PARAMETER - 1] if len(args) >= _URI_PARAMETER else kwargs.get("uri", False))
         path = file_path(database, uri=uri)
-        settings = None if path is None else config.settings_for(path)
+        settings = None if path is None or bypassed() else config.settings_for(path)
         if settings is not None:
             start.check(self, settings)
             self._shadow = Session(settings, router_for(settings))
@@ -144,7 +152,8 @@ class Connection(_Base, metaclass=InstanceOfEither):
         session = self._shadow
         if session is None:
             return conn_total(self)
-        return conn_total(self) - session.counters.ours + session.remote_changes
+        there = 0 if session.remote is None else session.remote.total_changes
+        return conn_total(self) - session.counters.ours + there
 
     # -- what the app adds to its connection ----------------------------------------------------------------------
 
@@ -221,4 +230,4 @@ def shadowed(database: Any, *, uri: bool) -> Settings | None:
         path = file_path(database, uri=uri)
     except TypeError:
         return None  # sqlite3 says what is wrong with it
-    return None if path is None else config.settings_for(path)
+    return None if path is None or bypassed() else config.settings_for(path)

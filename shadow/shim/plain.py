@@ -6,6 +6,9 @@ Bound when this module is loaded, which is before anything can be installed.
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 PlainConnection = sqlite3.Connection
@@ -24,6 +27,24 @@ autocommit: Any = _attributes.get("autocommit")
 
 #: Python's name for "as before 3.12".
 LEGACY = -1
+
+
+_bypass = threading.local()  # `active`: this thread connects past the shim
+
+
+@contextmanager
+def bypass() -> Iterator[None]:
+    """Connections made inside are plain ones, also after `install()`: set-up code of ours runs in the app's process."""
+    before = bypassed()
+    _bypass.active = True
+    try:
+        yield
+    finally:
+        _bypass.active = before
+
+
+def bypassed() -> bool:
+    return getattr(_bypass, "active", False)
 
 
 def ours(conn: sqlite3.Connection, sql: str, params: tuple[Any, ...] = ()) -> sqlite3.Cursor:

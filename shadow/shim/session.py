@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
@@ -15,13 +17,13 @@ from ..errors import NotPrimary
 from ..journal.record import Undetermined, encode_item
 from ..types import DatabaseType, Side
 from . import adapt, hide
-from .classify import Kind, Statement
+from .classify import Kind, Statement, classify
 from .clock import Clock
 from .counters import Counters
 from .facts import FileFacts, facts_for, load
 from .images import Images
 from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours
-from .routing import ALWAYS_ASK, Control, Router, Verdict, busy
+from .routing import ALWAYS_ASK, GO_POSTGRES, STATE, Control, Router, Verdict, busy
 from .transaction import Buffer
 
 if TYPE_CHECKING:
@@ -29,19 +31,17 @@ if TYPE_CHECKING:
     from .remote import RemoteSession
 
 run = PlainCursor.execute
-#: Catalog questions that PostgreSQL mode answers from its replica; every other PRAGMA sets up the local connection.
-_CATALOG_PRAGMAS = frozenset(
-    (
-        "table_info",
-        "table_xinfo",
-        "table_list",
-        "index_list",
-        "index_info",
-        "index_xinfo",
-        "foreign_key_list",
-        "foreign_key_check",
-    )
+#: Sets of executemany kept in case PostgreSQL says that it is not primary.
+_PULLED_MAX = 1_000
+#: Settings of a connection that hold on whichever side is primary; the last text of each is repeated on the other.
+_SETTINGS = frozenset(
+    ("foreign_keys", "busy_timeout", "recursive_triggers", "case_sensitive_like", "defer_foreign_keys")
 )
+
+
+def _sets(statement: Statement) -> bool:
+    """Whether a PRAGMA sets something that the other side must know."""
+    return statement.name in _SETTINGS and ("=" in statement.sql or "(" in statement.sql)
 
 
 class Session:
@@ -63,8 +63,8 @@ class Session:
         "in_script",
         "initialised",
         "journaling",
+        "pragmas",
         "remote",
-        "remote_changes",
         "router",
         "settings",
         "touched",
@@ -100,8 +100,8 @@ class Session:
         self.foreign: set[str] = set()
         #: A script runs: Python begins no transactions in it.
         self.in_script = False
-        #: Rows changed in PostgreSQL through this connection.
-        self.remote_changes = 0
+        #: Settings made on this connection: the text of each.
+        self.pragmas: dict[str, str] = {}
         self._facts: FileFacts | None = None
         self._foreign_keys: bool | None = None
         self._proof_pending = False
@@ -175,6 +175,10 @@ class Session:
 
     def _pragma(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
         self._foreign_keys = None
+        if _sets(statement):
+            self.pragmas[statement.name] = sql
+            if self.remote is not None:
+                self.remote.execute(sql, ())
         text = hide.rewrite(conn, statement) if hide.concerns(statement) and self.initialised_file(conn) else sql
         run(cursor, text, params)
         return cursor
@@ -402,64 +406,68 @@ class Session:
     def _goes_remote(self, conn: sqlite3.Connection, statement: Statement) -> bool:
         if self.settings.database_type is DatabaseType.SQLITE:
             return False
-        kind = statement.kind
-        if kind in (Kind.PRAGMA, Kind.EXPLAIN, Kind.ATTACH, Kind.VACUUM, Kind.EMPTY) and not (
-            kind is Kind.PRAGMA and statement.name in _CATALOG_PRAGMAS
-        ):
-            return False
         if self.remote_open:
             return True
         if in_transaction(conn):
             return False
-        if self.view is ALWAYS_ASK:
-            self.view = self.router.view
-        return self.router.side(conn) is Side.POSTGRES
+        remote = self.router.side(conn) is Side.POSTGRES
+        self.view = self.router.view
+        return remote
 
     def run_remote(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, params: Any) -> Cursor:
         """The statement runs on PostgreSQL; if that is no longer primary, wherever it is primary then."""
         from .remote_cursor import show
 
-        remote = self.open_remote()
+        remote = self.open_remote(conn)
         begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
         try:
             bound = adapt.params(params, statement)
         except adapt.CannotAdapt:
             bound = params
+        if statement.kind is Kind.PRAGMA and _sets(statement):
+            self._remember_setting(conn, statement)
         try:
             result = remote.execute(statement.sql, bound, implicit_begin=begin)
         except NotPrimary:
-            self._after_remote()
-            self._wait_until_here(conn)
+            self._come_back(conn, statement)
             return self.execute_here(cursor, conn, statement, statement.sql, params)
         finally:
             self._after_remote()
         show(cursor, result)
-        if statement.kind is Kind.WRITE:
-            self.remote_changes += max(result.rowcount, 0)
         return cursor
 
     def run_remote_many(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sets: Any) -> Cursor:
-        """executemany on PostgreSQL. A session that is not primary says so before it takes the first set."""
+        """executemany on PostgreSQL. A session that is not primary says so before it has done the first set."""
         from .remote_cursor import show
 
-        remote = self.open_remote()
+        remote = self.open_remote(conn)
         begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
+        pulled: list[Any] = []
+
+        def adapted() -> Iterator[Any]:
+            for one in sets:
+                if len(pulled) < _PULLED_MAX:
+                    pulled.append(one)
+                try:
+                    yield adapt.params(one, statement)
+                except adapt.CannotAdapt:
+                    yield one
+
         try:
-            result = remote.executemany(
-                statement.sql, (adapt.params(one, statement) for one in sets), implicit_begin=begin
-            )
+            result = remote.executemany(statement.sql, adapted(), implicit_begin=begin)
         except NotPrimary:
-            self._after_remote()
-            self._wait_until_here(conn)
-            return self.execute_many(cursor, statement, statement.sql, sets)
+            if len(pulled) == _PULLED_MAX:
+                raise busy("PostgreSQL is no longer primary") from None
+            self._come_back(conn, statement)
+            return self.execute_many(cursor, statement, statement.sql, chain(pulled, sets))
         finally:
             self._after_remote()
         show(cursor, result)
-        self.remote_changes += max(result.rowcount, 0)
         return cursor
 
-    def _wait_until_here(self, conn: sqlite3.Connection) -> None:
-        """PostgreSQL said that it is not primary: wait for the flag to say that SQLite is."""
+    def _come_back(self, conn: sqlite3.Connection, statement: Statement) -> None:
+        """PostgreSQL said that it is not primary: wait for the flag to say that SQLite is, and stand there as here."""
+        begun = self.remote.begun if self.remote is not None else None
         deadline = time.monotonic() + self.settings.switch_wait_seconds
         while self.router.side(conn) is Side.POSTGRES:
             if time.monotonic() > deadline:
@@ -467,18 +475,33 @@ class Session:
             time.sleep(0.002)
             self.router.refresh()
         self.view = self.router.view
+        if begun is not None and statement.kind is not Kind.BEGIN and not self.legacy_begins(conn, statement):
+            self.execute_here(PlainCursor(conn), conn, classify(f"BEGIN {begun}"), f"BEGIN {begun}", ())  # type: ignore[arg-type]
+
+    def _remember_setting(self, conn: sqlite3.Connection, statement: Statement) -> None:
+        """A setting made here or there holds on both sides."""
+        self.pragmas[statement.name] = statement.sql
+        self._foreign_keys = None
+        if self.remote_open or not in_transaction(conn):
+            ours(conn, statement.sql).fetchall()
 
     @property
     def remote_open(self) -> bool:
         """Whether the app's transaction is open in PostgreSQL."""
         return self.remote is not None and self.remote.in_transaction
 
-    def open_remote(self) -> RemoteSession:
-        if self.remote is None:
+    def open_remote(self, conn: sqlite3.Connection) -> RemoteSession:
+        """The connection's PostgreSQL side, with the connection's settings."""
+        remote = self.remote
+        if remote is None:
             from .remote import RemoteSession
 
-            self.remote = RemoteSession(self.settings)
-        return self.remote
+            remote = self.remote = RemoteSession(self.settings)
+            remote.busy_timeout_ms = int(ask(conn, "PRAGMA busy_timeout")[0][0])
+            for sql in self.pragmas.values():
+                remote.execute(sql, ())
+        remote.ask = self.router.view[STATE] != GO_POSTGRES
+        return remote
 
     def _after_remote(self) -> None:
         self.view = ALWAYS_ASK if self.remote_open else self.router.view

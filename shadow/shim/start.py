@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 from ..config import Settings
 from ..errors import ShadowError
 from ..types import DatabaseType, Side
-from .plain import PlainConnection
+from .plain import PlainConnection, bypass
 from .routing import Verdict, router_for
+
+#: What a pair that starts on PostgreSQL needs besides its tables; the door sets it (capture, which is `reverse`'s).
+prepare_target: Callable[[Any, Any], None] | None = None
 
 
 def check(conn: sqlite3.Connection, settings: Settings) -> None:
@@ -21,7 +26,8 @@ def check(conn: sqlite3.Connection, settings: Settings) -> None:
         from ..flag.setup import init_pair
 
         try:
-            init_pair(settings, primary=Side.POSTGRES)
+            with bypass():
+                init_pair(settings, Side.POSTGRES, prepare_target=prepare_target)
         except ShadowError as error:
             PlainConnection.close(conn)
             raise sqlite3.OperationalError(str(error)) from error

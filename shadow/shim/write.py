@@ -99,7 +99,7 @@ def enter(session: Session, conn: sqlite3.Connection, statement: Statement) -> E
     if not session.writable and not session.take_lock(conn):
         ours(conn, "ROLLBACK")
         session.reset()
-        session.open_remote().execute("BEGIN", (), implicit_begin=None)
+        session.open_remote(conn).execute("BEGIN", (), implicit_begin=None)
         return Entry.REMOTE
     return Entry.JOINED
 
