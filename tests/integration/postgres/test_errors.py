@@ -51,7 +51,7 @@ def sides(pg_dsn: str) -> Iterator[tuple[sqlite3.Connection, psycopg2.extensions
         "INSERT INTO t (a, b) VALUES ('y', -1)",
         "INSERT INTO t (a) VALUES ('no')",
         "SELECT * FROM nowhere",
-        "SELECT nothing FROM t",
+        "SELECT missing FROM t",
     ],
 )
 def test_an_error_has_sqlites_class_words_and_codes(

@@ -17,6 +17,7 @@ from pathlib import Path
 import shadow
 from shadow import sqlite3
 from shadow.flag.setup import init_pair
+from shadow.postgres.pool import close_pools
 from shadow.reverse import capture
 from shadow.types import Side
 
@@ -26,6 +27,7 @@ _server: str | None = None
 
 def connect() -> sqlite3.Connection:
     """A new connection to a new empty database, isolation_level None."""
+    close_pools()  # of the databases before
     name = f"judge_{uuid.uuid4().hex[:12]}"
     settings = shadow.configure(
         sqlite_path=Path(_directory.name) / f"{name}.db",
