@@ -19,6 +19,8 @@ from .typed import condition as condition_text
 from .update import delete, update
 from .written import Written
 
+#: In this order: the type first, then what is made of it.
+_SQL_FILES = ("compat.sql", "datetime.sql", "aggregates.sql", "json.sql")
 _CACHE_MAX = 4096
 _cache: dict[tuple[object, ...], Translation] = {}
 _lock = threading.Lock()  # guards eviction only; a dictionary's look-up and store are atomic
@@ -197,4 +199,5 @@ def _of_table(sql: str, table: Table, catalog: Catalog) -> E:
 
 def compat_sql() -> str:
     """Schema shadow's types and functions; can be run again."""
-    return (Path(__file__).parent / "sql" / "compat.sql").read_text(encoding="utf-8")
+    folder = Path(__file__).parent / "sql"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in _SQL_FILES)

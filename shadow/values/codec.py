@@ -15,7 +15,7 @@ from ..types import SqliteValue
 
 _INT64_MIN = -(2**63)
 _INT64_MAX = 2**63 - 1
-#: From here on every float is an integer; its digits are written in full, so that it compares exactly with integers.
+#: From here to 64 bit a float is an integer that others may be equal to: its digits are written in full.
 _EXACT_FROM = 2.0**53
 #: numeric has no negative zero; its scale tells it from 0.0, to which it is equal.
 _NEGATIVE_ZERO = "0.00"
@@ -179,12 +179,13 @@ def _numeric_text(value: float) -> str:
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0.0 and math.copysign(1.0, value) < 0:
         return _NEGATIVE_ZERO
-    if abs(value) >= _EXACT_FROM:
+    if abs(value) >= _EXACT_FROM and _INT64_MIN <= value < 2.0**63:
         return f"{int(value)}.0"
     text = repr(value)
     if "e" not in text:
         return text
-    return format(Decimal(text), "f")
+    text = format(Decimal(text), "f")
+    return text if "." in text else text + ".0"
 
 
 def _composite_quote(text: str) -> str:

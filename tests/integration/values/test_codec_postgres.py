@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg2
 import psycopg2.extensions
@@ -38,8 +37,7 @@ _through_postgres = settings(
 def target(pg_dsn: str) -> Iterator[psycopg2.extensions.connection]:
     conn = psycopg2.connect(pg_dsn)
     with conn.cursor() as cursor:
-        sql = (Path(shadow.translate.__file__).parent / "sql" / "compat.sql").read_text()
-        cursor.execute(sql)
+        cursor.execute(shadow.translate.compat_sql())
         cursor.execute("SELECT 'shadow.value'::regtype::oid")
         oid = cursor.fetchone()[0]  # type: ignore[index]
     caster = psycopg2.extensions.new_type((oid,), "shadow.value", codec.parse_value)
