@@ -16,7 +16,7 @@ def commands_for(image: RowImage, table: Table, catalog: Catalog) -> list[Comman
     key = _bound(image.key, _key_types(table))
     if image.row is None:
         return [(rowimage.delete(table, catalog), key)]
-    row = _bound(_stored(image.row, table), _row_types(table))
+    row = _bound(image.row, _row_types(table))
     upsert = (rowimage.upsert(table, catalog), row)
     # The upsert removes the row with the new key and whatever else conflicts; a row that moved leaves its old key.
     if image.op == "U" and image.key != _key_of(image.row, table):
@@ -26,11 +26,6 @@ def commands_for(image: RowImage, table: Table, catalog: Catalog) -> list[Comman
 
 def _bound(values: SqliteRow, types: tuple[PgType, ...]) -> tuple[object, ...]:
     return tuple(to_target(value, pg_type) for value, pg_type in zip(values, types, strict=True))
-
-
-def _stored(row: SqliteRow, table: Table) -> SqliteRow:
-    """An image begins with the rowid; where a column is the rowid it would be there twice."""
-    return row[1:] if table.rowid_alias is not None and not table.without_rowid else row
 
 
 def _row_types(table: Table) -> tuple[PgType, ...]:
@@ -46,7 +41,7 @@ def _key_types(table: Table) -> tuple[PgType, ...]:
 
 
 def _key_of(row: SqliteRow, table: Table) -> SqliteRow:
-    if table.rowid_column is not None:
+    if table.rowid_column == ROWID_COLUMN:
         return row[:1]
     names = [column.name for column in table.stored_columns]
     return tuple(row[names.index(name)] for name in table.key)
