@@ -47,7 +47,8 @@ class MigrationError(Exception):
 def run_migrations(conn):
     cursor = conn.cursor()
     cursor.execute(
-        "CREATE TABLE IF NOT EXISTS _migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)")
+        "CREATE TABLE IF NOT EXISTS _migrations ("
+        " name TEXT PRIMARY KEY, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)")
     cursor.execute("SELECT name FROM sqlite_master WHERE type='table' AND name=?", ("catalog_jobs",))
     if not cursor.fetchone():
         raise MigrationError("the catalog has no table catalog_jobs")
@@ -84,7 +85,8 @@ def add_datasource(name):
 def put_table(datasource_id, name):
     with get_db() as conn:
         conn.execute("INSERT OR REPLACE INTO tables (datasource_id, name) VALUES (?, ?)", (datasource_id, name))
-        conn.execute("UPDATE tables SET is_enabled = NOT is_enabled WHERE name = ?", (name,))
+        # Its own row only: writers of the same row may meet "database is locked" in SHADOW_PG_MODE=concurrent.
+        conn.execute("UPDATE tables SET is_enabled = NOT is_enabled WHERE datasource_id = ?", (datasource_id,))
 
 
 def listed():
