@@ -148,7 +148,7 @@ class CompareStep:
         try:
             with open_pair(pair.sqlite_path, self._settings.dsn, pair.pg_schema, self._applier) as fenced:
                 return self._comparer.compare(fenced, samples, budget_seconds=self._settings.compare_budget_seconds)
-        except (ShadowError, psycopg2.OperationalError, sqlite3.OperationalError):
+        except (ShadowError, psycopg2.Error, sqlite3.Error):
             self._queue.give_back(samples)  # the world's fault: they are compared when it is over
             raise
         except BaseException:

@@ -18,12 +18,13 @@ import psycopg2
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
-from ..errors import TargetUnavailable
+from .. import log
+from ..errors import ShadowError, TargetUnavailable
 from ..postgres.errors import to_sqlite_error
 from ..schema.inspect import objects
 from ..schema.replica import Replica
 from ..schema.store import catalog_version, load_objects, load_types
-from ..translate import Kind, Order, Purpose, Translation, translate
+from ..translate import Kind, Order, Purpose, Translation, Unsupported, translate
 from ..translate.catalog import Catalog
 from ..types import SqliteRow
 from ..values.clock import freeze_functions, freeze_keywords
@@ -31,6 +32,8 @@ from .judge import judge
 from .samples import Sample
 from .sorting import sort_keys
 from .verdict import Comparison, Reason, Result, Verdict
+
+_log = log.get(__name__)
 
 ROWS_MAX = 5_000
 STATEMENT_SECONDS_MAX = 5.0
@@ -89,7 +92,7 @@ class Comparer:
         for sample, translation in translated:
             if done and time.monotonic() > deadline:
                 break
-            done.append(session.compare(sample, translation))
+            done.append(session.compare_safely(sample, translation))
         left = [sample for sample, _ in translated[len(done) :]]
         return Round(tuple(done), tuple(left), pair.proof_epoch)
 
@@ -101,6 +104,15 @@ class Comparer:
             self._version = version
 
     def _translate(self, sample: Sample) -> Translation:
+        """Not understood is not supported, also where it is our own fault."""
+        try:
+            return self._translated(sample)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this sample
+            _log.exception("sample.failed", fingerprint=sample.fingerprint)
+            reason = f"the translator failed ({type(error).__name__})"
+            return Translation(sample.sql, Kind.OTHER, unsupported=Unsupported(reason, 0, len(sample.sql)))
+
+    def _translated(self, sample: Sample) -> Translation:
         return translate(sample.sql, self._catalog, param_types=_types(sample), purpose=Purpose.APP)
 
 
@@ -114,6 +126,16 @@ class _Session:
         self._now = ""
         self._clock_frozen = False
         self._origin_replica: Replica | None = None
+
+    def compare_safely(self, sample: Sample, translation: Translation) -> Comparison:
+        """One sample that trips over an error of ours must not cost the others their verdict."""
+        try:
+            return self.compare(sample, translation)
+        except (psycopg2.Error, ShadowError):
+            raise  # the pair is lost, not the sample
+        except Exception:  # noqa: BLE001 - whatever it is, it is about this sample
+            _log.exception("sample.failed", fingerprint=sample.fingerprint)
+            return self._outcome(sample, Verdict.NOT_COMPARABLE, Reason.FAILED)
 
     def compare(self, sample: Sample, translation: Translation) -> Comparison:
         refused = self._refusal(translation)

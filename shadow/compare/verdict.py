@@ -29,6 +29,8 @@ class Reason(StrEnum):
     NEEDS_APP_CONNECTION = "needs_app_connection"
     #: SQLite does not fix which rows a LIMIT without total order gives.
     ORDER_NOT_FIXED = "order_not_fixed"
+    #: An error of ours; the agent's log has it.
+    FAILED = "failed"
     # mismatches
     COLUMNS = "columns"
     ROW_COUNT = "row_count"

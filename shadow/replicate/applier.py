@@ -39,8 +39,8 @@ from .statements import Statements
 _log = log.get(__name__)
 
 #: One PostgreSQL transaction takes at most so much; what a crash makes us do again, and what a fence waits for.
-GROUP_BYTES_MAX = 1024 * 1024
-GROUP_RECORDS_MAX = 2_000
+GROUP_BYTES_MAX = 512 * 1024
+GROUP_RECORDS_MAX = 500
 _LOCK_TIMEOUT_MS = 10_000
 _SQLITE_BUSY_SECONDS = 5.0
 

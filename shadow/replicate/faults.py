@@ -13,6 +13,7 @@ from ..errors import TargetError, TargetUnavailable
 
 #: Connection lost, serialization and deadlock, no resources, object in use, operator intervention, system error.
 _WORLD_CLASSES = frozenset({"08", "40", "53", "55", "57", "58"})
+_OF_THE_STATEMENT = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError, psycopg2.IntegrityError)
 _READ_ONLY_TRANSACTION = "25006"
 _INSUFFICIENT_PRIVILEGE = "42501"
 
@@ -20,10 +21,10 @@ _INSUFFICIENT_PRIVILEGE = "42501"
 def is_of_the_world(error: psycopg2.Error) -> bool:
     """Whether trying the same thing again may work."""
     code = error.pgcode
-    if (
-        code is None
-    ):  # libpq's own: the connection is gone. A value that cannot be sent is DataError and the statement's.
-        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    if code is None:
+        # libpq's own words: the connection is gone. psycopg2 then raises OperationalError, InterfaceError or only
+        # DatabaseError; what it says of a statement or a value (DataError ...) has a class of its own.
+        return not isinstance(error, _OF_THE_STATEMENT)
     return code[:2] in _WORLD_CLASSES or code in (_READ_ONLY_TRANSACTION, _INSUFFICIENT_PRIVILEGE)
 
 
