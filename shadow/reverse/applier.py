@@ -32,7 +32,7 @@ class Drained:
 
 
 class ReverseApplier:
-    """One pair's way back. Not for sharing between threads."""
+    """One pair's way back. Used by one thread at a time."""
 
     def __init__(self, sqlite_path: str, dsn: str, pair: str) -> None:
         self._sqlite_path = sqlite_path
@@ -114,7 +114,7 @@ def open_origin(path: str) -> sqlite3.Connection:
     with closing(sqlite3.connect(path)) as probe:  # a path that is no SQLite file fails here, in one place
         if control.read_origin(probe) is None:
             raise OriginError(f"{path} is not initialised; run `shadow init`")
-    conn = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
+    conn = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS, check_same_thread=False)
     conn.execute("PRAGMA synchronous=FULL")
     conn.execute("PRAGMA foreign_keys=OFF")
     return conn

@@ -26,7 +26,12 @@ def help_switch(settings: Settings, cursor: PgCursor, attempt: str) -> bool:
     control = origin_control(settings.sqlite_path)
     if control is None or control.record.attempt != attempt or not control.record.accepts_writes(Side.POSTGRES):
         return False
-    activate_target(cursor, settings.pg_schema, attempt)
+    from psycopg2.errors import SerializationFailure
+
+    try:
+        activate_target(cursor, settings.pg_schema, attempt)
+    except SerializationFailure:
+        pass  # somebody else has done it at this very moment
     return True
 
 
