@@ -55,7 +55,21 @@ def _texts(values: Sequence[Any]) -> list[str]:
 
 
 def _mixed(values: Sequence[Any]) -> list[str]:
-    return [codec.copy_text(v, PgType.VALUE.value) for v in values]
+    return [_mixed_one(v) for v in values]
+
+
+def _mixed_one(value: Any) -> str:
+    """The everyday cases of `codec.copy_text(value, "shadow.value")` written out."""
+    if value is None:
+        return _NULL
+    kind = type(value)
+    if kind is int:
+        return f"(1,{value},,)"
+    if kind is float and 1e-4 < value < 1e15:  # plain digits with a point, in both engines
+        return f"(1,{value!r},,)"
+    if kind is str and "\\" not in value and '"' not in value and value.isprintable():
+        return f'(2,,"{value}",)'
+    return codec.copy_text(value, PgType.VALUE.value)
 
 
 _ENCODERS: dict[PgType, Encoder] = {

@@ -7,9 +7,11 @@ Text that PostgreSQL cannot hold at all (NUL characters, bytes that are not UTF-
 
 from __future__ import annotations
 
+import operator
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..translate.catalog import Affinity, Catalog, Column, PgType, Table, fold
 from .inspect import column_types, declared_type, inspect
@@ -138,23 +140,39 @@ _BY_CLASS = {"integer": PgType.BIGINT, "real": PgType.DOUBLE, "text": PgType.TEX
 def _scan(conn: sqlite3.Connection, table: Table) -> Iterator[tuple[int, Column, Stored]]:
     for start in range(0, len(table.columns), _COLUMNS_PER_SCAN):
         part = table.columns[start : start + _COLUMNS_PER_SCAN]
-        terms = ", ".join(_terms(column) for column in part)
-        row = sqlite3.Cursor(conn).execute(f"SELECT count(*), {terms} FROM main.{quote(table.name)}").fetchone()
+        row = _scan_row(conn, table, [_terms(column, _NUL_TEST) for column in part])
+        if row is None:  # somewhere is text that is not UTF-8: look at it as bytes, which takes longer
+            row = _scan_row(conn, table, [_terms(column, _BAD_TEST) for column in part])
+            assert row is not None
         for i, column in enumerate(part):
             lowest, highest, binary, bad, longest = row[5 * i + 1 : 5 * i + 6]
             yield row[0], column, Stored(lowest, highest, bool(binary), int(bad or 0), int(longest or 0))
 
 
-def _terms(column: Column) -> str:
+def _scan_row(conn: sqlite3.Connection, table: Table, terms: Sequence[str]) -> tuple[Any, ...] | None:
+    sql = f"SELECT count(*), {', '.join(terms)} FROM main.{quote(table.name)}"
+    try:
+        row: tuple[Any, ...] = sqlite3.Cursor(conn).execute(sql).fetchone()
+    except sqlite3.OperationalError as error:
+        if "user-defined function" in str(error):
+            return None
+        raise
+    return row
+
+
+#: Two looks at a text: a function written in C that fails for bytes that are not UTF-8, and one that tells them apart.
+_NUL_TEST = "_shadow_nul({name}, char(0))"
+_BAD_TEST = "_shadow_bad_text(CAST({name} AS BLOB))"
+
+
+def _terms(column: Column, bad_test: str) -> str:
     name = quote(column.name)
     boolean = column.declared.upper() in ("BOOL", "BOOLEAN")
-    # Only text with something besides plain ASCII needs a closer look; length() stops at NUL and counts characters.
-    odd = f"{name} GLOB '*[^' || char(1) || '-' || char(127) || ']*' OR length({name}) <> length(CAST({name} AS BLOB))"
-    bad = f"max(CASE WHEN typeof({name}) = 'text' AND ({odd}) THEN _shadow_bad_text(CAST({name} AS BLOB)) END)"
     return (
         f"min(typeof({name})) FILTER (WHERE {name} IS NOT NULL), max(typeof({name})) FILTER (WHERE {name} IS NOT NULL),"
-        f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'}, {bad},"
-        f" max(CASE WHEN typeof({name}) IN ('text', 'blob') THEN length({name}) END)"
+        f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'},"
+        f" max({bad_test.replace('{name}', name)}) FILTER (WHERE typeof({name}) = 'text'),"
+        f" max(length({name})) FILTER (WHERE typeof({name}) IN ('text', 'blob'))"
     )
 
 
@@ -168,6 +186,7 @@ def _register(conn: sqlite3.Connection) -> None:
             return _NOT_UTF8
 
     sqlite3.Connection.create_function(conn, "_shadow_bad_text", 1, bad_text, deterministic=True)
+    sqlite3.Connection.create_function(conn, "_shadow_nul", 2, operator.contains, deterministic=True)
 
 
 def _findings(

@@ -2,7 +2,8 @@
 
 The order of keys is the same on both sides: rowids are integers; keys of WITHOUT ROWID tables are ordered by bytes.
 Stretches that are equal are compared as packed bytes (type and value, floats bit for bit), so a row is looked at by
-itself only where something is wrong. Memory is bounded by the length of a chunk, not by the table.
+itself only where something is wrong. What a Python function would have to decode row by row (blobs, `shadow.value`) is
+asked of both engines in forms that both write alike. Memory is bounded by the length of a chunk, not by the table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgpack
 
 from ..schema.copy import rowid_term
 from ..schema.names import carried_columns, pg_quote, pg_table, quote
-from ..translate.catalog import Catalog, Table
+from ..translate.catalog import Catalog, Column, PgType, Table
 from ..types import SqliteValue
 
 if TYPE_CHECKING:
@@ -79,11 +80,12 @@ def walk(
 ) -> Iterator[RowDiff]:
     """Every row that differs, in the order of the key; `compared` is told how many rows were looked at."""
     _register_key(origin)
-    key = _key_places(table)
-    left = _Side(iter(_origin_chunks(origin, table)))
+    forms = [_Form.of(name, column, table) for name, column in carried_columns(table)]
+    key = _key_parts(table, forms)
+    left = _Side(_origin_chunks(origin, table, forms))
     cursor = target.cursor(name=f"shadow_{uuid.uuid4().hex[:12]}")
     try:
-        cursor.execute(_target_sql(catalog, table))
+        cursor.execute(_target_sql(catalog, table, forms))
         right = _Side(_chunked(cursor.fetchmany))
         while True:
             mine, theirs = left.rows(), right.rows()
@@ -93,15 +95,15 @@ def walk(
                 right.take(count)
                 compared(count)
             elif mine and theirs:
-                yield from _merge(left, right, key, compared)
+                yield from (_plain(found, forms) for found in _merge(left, right, key, compared))
             elif mine:
                 left.take(len(mine))
                 compared(len(mine))
-                yield from (RowDiff(Kind.MISSING, _key(row, key), row, None) for row in mine)
+                yield from (_plain(RowDiff(Kind.MISSING, _key(row, key), row, None), forms) for row in mine)
             elif theirs:
                 right.take(len(theirs))
                 compared(len(theirs))
-                yield from (RowDiff(Kind.EXTRA, _key(row, key), None, row) for row in theirs)
+                yield from (_plain(RowDiff(Kind.EXTRA, _key(row, key), None, row), forms) for row in theirs)
             else:
                 return
     finally:
@@ -157,7 +159,7 @@ class _Side:
         self._rows = self._rows[count:]
 
 
-def _merge(left: _Side, right: _Side, key: Sequence[int], compared: Callable[[int], None]) -> Iterator[RowDiff]:
+def _merge(left: _Side, right: _Side, key: Sequence[_KeyPart], compared: Callable[[int], None]) -> Iterator[RowDiff]:
     """Row by row until one side's chunk is used up."""
     mine, theirs = left.rows(), right.rows()
     i = j = both = 0
@@ -184,21 +186,106 @@ def _packed(rows: object) -> bytes:
     return bytes(msgpack.packb(rows, use_bin_type=True, unicode_errors="surrogatepass"))
 
 
-def _key_places(table: Table) -> list[int]:
-    if not table.without_rowid:
-        name = table.rowid_alias
-        return [0] if name is None else [[c.name for c in table.stored_columns].index(name)]
-    names = [c.name for c in table.stored_columns]
-    return [names.index(name) for name in table.key]
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a column is asked for on each side, in one or more terms, and read back."""
+
+    origin: tuple[str, ...]
+    target: tuple[str, ...]
+    read: Callable[[tuple[Any, ...]], SqliteValue]
+    #: Of the column, as in `Table.key`.
+    name: str
+
+    @staticmethod
+    def of(name: str, column: Column | None, table: Table) -> _Form:
+        pg = quote(name)
+        if column is None:
+            return _Form((rowid_term(table),), (pg,), _first, name)
+        lite = quote(column.name)
+        match column.pg_type:
+            case PgType.BOOLEAN:
+                return _Form((lite,), (f"{pg}::int",), _first, column.name)
+            case PgType.BYTEA:
+                # 't' is no hexadecimal digit: what is not a blob cannot look like one.
+                other = f"CASE typeof({lite}) WHEN 'blob' THEN hex({lite}) WHEN 'null' THEN NULL ELSE 't' || {lite} END"
+                return _Form((other,), (f"upper(encode({pg}, 'hex'))",), _hex, column.name)
+            case PgType.VALUE:
+                kinds = [f"CASE typeof({lite}) WHEN '{kind}' THEN {lite} END" for kind in ("integer", "real", "text")]
+                num = f"({pg}).num"
+                return _Form(
+                    (*kinds, f"CASE typeof({lite}) WHEN 'blob' THEN hex({lite}) END"),
+                    (
+                        f"CASE WHEN scale({num}) = 0 THEN {num}::bigint END",
+                        # numeric knows no negative zero: 0.00 stands for it (values.codec); infinities have no scale.
+                        f"CASE WHEN {num} = 0 AND scale({num}) = 2 THEN '-0'::double precision"
+                        f" WHEN scale({num}) IS DISTINCT FROM 0 THEN {num}::double precision END",
+                        f"({pg}).txt",
+                        f"upper(encode(({pg}).blob, 'hex'))",
+                    ),
+                    _mixed,
+                    column.name,
+                )
+            case _:
+                return _Form((lite,), (pg,), _first, column.name)
 
 
-def _key(row: Row, places: Sequence[int]) -> Row:
-    return tuple(row[i] for i in places)
+def _first(values: tuple[Any, ...]) -> SqliteValue:
+    value: SqliteValue = values[0]
+    return value
 
 
-def _order(row: Row, places: Sequence[int]) -> tuple[tuple[int, Any], ...]:
+def _hex(values: tuple[Any, ...]) -> SqliteValue:
+    text = values[0]
+    return None if text is None else str(text)[1:] if text.startswith("t") else bytes.fromhex(text)
+
+
+def _mixed(values: tuple[Any, ...]) -> SqliteValue:
+    integer, real, text, blob = values
+    if blob is not None:
+        return bytes.fromhex(blob)
+    value: SqliteValue = next((v for v in (integer, real, text) if v is not None), None)
+    return value
+
+
+def _plain(found: RowDiff, forms: Sequence[_Form]) -> RowDiff:
+    """With the values as they are stored."""
+
+    def row(asked: Row | None) -> Row | None:
+        if asked is None:
+            return None
+        values, at = [], 0
+        for form in forms:
+            values.append(form.read(asked[at : at + len(form.origin)]))
+            at += len(form.origin)
+        return tuple(values)
+
+    return RowDiff(found.kind, found.key, row(found.origin), row(found.target))
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyPart:
+    """One column of the key: where it stands in a row as it is asked for, and how it is read."""
+
+    start: int
+    stop: int
+    read: Callable[[tuple[Any, ...]], SqliteValue]
+
+
+def _key_parts(table: Table, forms: Sequence[_Form]) -> list[_KeyPart]:
+    parts, at = {}, 0
+    for form in forms:
+        parts[form.name] = _KeyPart(at, at + len(form.origin), form.read)
+        at += len(form.origin)
+    return [parts[name] for name in table.key]
+
+
+def _key(row: Row, parts: Sequence[_KeyPart]) -> Row:
+    return tuple(part.read(row[part.start : part.stop]) for part in parts)
+
+
+def _order(row: Row, parts: Sequence[_KeyPart]) -> tuple[tuple[int, Any], ...]:
     """The key as something that orders as both engines do: numbers, then text by bytes, then blobs."""
-    return tuple(_class(row[i]) for i in places)
+    return tuple(_class(value) for value in _key(row, parts))
 
 
 def _class(value: SqliteValue) -> tuple[int, Any]:
@@ -213,12 +300,11 @@ def _class(value: SqliteValue) -> tuple[int, Any]:
             return (1, value)
 
 
-def _origin_chunks(origin: sqlite3.Connection, table: Table) -> Iterator[list[Row]]:
-    columns = carried_columns(table)
-    terms = [quote(c.name) if c is not None else rowid_term(table) for _, c in columns]
+def _origin_chunks(origin: sqlite3.Connection, table: Table, forms: Sequence[_Form]) -> Iterator[list[Row]]:
+    terms = ", ".join(term for form in forms for term in form.origin)
     # _shadow_key: text as UTF-8 bytes, whatever encoding the file has; its collation does not matter here.
     order = [f"_shadow_key({quote(k)})" for k in table.key] if _own_order(origin, table) else _natural(table)
-    sql = f"SELECT {', '.join(terms)} FROM main.{quote(table.name)} ORDER BY {', '.join(order)}"
+    sql = f"SELECT {terms} FROM main.{quote(table.name)} ORDER BY {', '.join(order)}"
     return _chunked(sqlite3.Cursor(origin).execute(sql).fetchmany)
 
 
@@ -243,10 +329,10 @@ def _register_key(origin: sqlite3.Connection) -> None:
     sqlite3.Connection.create_function(origin, "_shadow_key", 1, key, deterministic=True)
 
 
-def _target_sql(catalog: Catalog, table: Table) -> str:
-    names = ", ".join(quote(name) for name, _ in carried_columns(table))
+def _target_sql(catalog: Catalog, table: Table, forms: Sequence[_Form]) -> str:
+    terms = ", ".join(term for form in forms for term in form.target)
     keys = ", ".join(pg_quote(k) for k in table.key)
-    return f"SELECT {names} FROM {pg_table(catalog, table)} ORDER BY {keys}"
+    return f"SELECT {terms} FROM {pg_table(catalog, table)} ORDER BY {keys}"
 
 
 def _chunked(fetch: Callable[[int], list[Any]]) -> Iterator[list[Row]]:

@@ -18,6 +18,7 @@ SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE, score REAL, picture BLOB, age INTEGER, active BOOLEAN);
 CREATE TABLE keyless (a TEXT, b);
 CREATE TABLE pair (a TEXT, b INT, v TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE mixed (k, b BLOB, v TEXT, PRIMARY KEY (k, b)) WITHOUT ROWID;
 CREATE TABLE empty (id INTEGER PRIMARY KEY);
 """
 ROWS = 500
@@ -33,6 +34,8 @@ def settings(sqlite_path: Path, pg_dsn: str) -> Settings:
         )
         conn.execute("INSERT INTO keyless VALUES (?, ?)", (f"ä{i}", [i, i / 7, "x", b"\x00", None][i % 5]))
         conn.execute("INSERT INTO pair VALUES (?, ?, ?)", (["é", "z", "", "~"][i % 4], i, "v"))
+        key = [i, i + 0.5, -i / 7, f"k{i}", bytes([i % 256, i // 256])][i % 5]
+        conn.execute("INSERT INTO mixed VALUES (?, ?, ?)", (key, bytes([i % 3]), "v"))
     conn.commit()
     conn.close()
     settings = Settings(str(sqlite_path), pg_dsn)

@@ -26,6 +26,7 @@ InOrigin = Callable[[str], None]
         ("UPDATE users SET score = score + 1", (500, 0, 0)),
         ("DELETE FROM pair WHERE b % 2 = 0; UPDATE pair SET a = 'moved' WHERE b = 3", None),
         ("UPDATE keyless SET b = '(2,,x,)'", None),
+        ("UPDATE mixed SET v = 'w', b = '\\xff' WHERE (k).cls = 1", None),
     ],
 )
 def test_what_was_spoilt_is_mended_and_counted(

@@ -21,6 +21,7 @@ def test_equal_sides_are_found_equal_row_by_row(settings: Settings, applier: App
     assert {t.table: t.rows_compared for t in report.tables} == {
         "empty": 0,
         "keyless": ROWS,
+        "mixed": ROWS,
         "pair": ROWS,
         "users": ROWS,
     }
@@ -45,6 +46,10 @@ def test_equal_sides_are_found_equal_row_by_row(settings: Settings, applier: App
         ("UPDATE keyless SET b = '(1,5.0,,)' WHERE _shadow_rowid = 5", "keyless", Kind.DIFFERENT, (5,)),
         ("UPDATE pair SET v = 'w' WHERE b = 4", "pair", Kind.DIFFERENT, ("é", 4)),
         ("DELETE FROM pair WHERE b = 5", "pair", Kind.MISSING, ("z", 5)),
+        ("DELETE FROM mixed WHERE k = '(1,5,,)'::shadow.value", "mixed", Kind.MISSING, (5, b"\x02")),
+        ("DELETE FROM mixed WHERE k = '(1,6.5,,)'::shadow.value", "mixed", Kind.MISSING, (6.5, b"\x00")),
+        ("INSERT INTO mixed VALUES ('(1,5.5,,)', '\\x00', 'v')", "mixed", Kind.EXTRA, (5.5, b"\x00")),
+        ("INSERT INTO mixed VALUES ('(2,,k,)', '\\x00', 'v')", "mixed", Kind.EXTRA, ("k", b"\x00")),
     ],
 )
 def test_each_kind_of_difference_is_found_and_named_by_its_key(
@@ -103,6 +108,7 @@ def test_a_table_that_could_not_be_compared_is_not_verified_and_others_still_are
     assert {t.table: t.complete for t in report.tables} == {
         "empty": True,
         "keyless": False,
+        "mixed": True,
         "pair": True,
         "users": True,
     }
