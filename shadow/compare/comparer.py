@@ -28,7 +28,7 @@ from ..translate import Kind, Order, Purpose, Translation, Unsupported, translat
 from ..translate.catalog import Catalog
 from ..types import SqliteRow
 from ..values.clock import freeze_functions, freeze_keywords
-from .judge import judge
+from .judge import judge, settle_sums
 from .samples import Sample
 from .sorting import sort_keys
 from .verdict import Comparison, Reason, Result, Verdict
@@ -288,7 +288,8 @@ def _difference(origin: Result, target: Result, translation: Translation, keys: 
         return Reason.ORIGIN_ERROR if target.error is None else Reason.OTHER_ERROR
     if origin.columns != target.columns:
         return Reason.COLUMNS
-    return judge(origin.rows, target.rows, translation.order, limited=translation.limited, keys=keys)
+    rows = settle_sums(origin.rows, target.rows) if translation.sums_reals else target.rows
+    return judge(origin.rows, rows, translation.order, limited=translation.limited, keys=keys)
 
 
 def _types(sample: Sample) -> tuple[type, ...] | dict[str, type]:

@@ -6,6 +6,7 @@ else only that the same rows are there. A LIMIT without total order does not fix
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from ..values.compare import same_rows
 from .verdict import Reason
 
 _DOUBLE = struct.Struct("<d")
+#: Relative; a double has about 16 digits, adding a million of them in another order touches the last few.
+_SUM_TOLERANCE = 1e-10
 
 
 def judge(
@@ -42,6 +45,34 @@ def judge(
     # Rows that tie may change places, their keys may not. (Compared as SQL compares: 1 and 1.0 tie.)
     in_order = all(a[key] == b[key] for a, b in zip(origin, target, strict=True) for key in keys)
     return None if in_order else Reason.ORDER
+
+
+def settle_sums(origin: Sequence[SqliteRow], target: Sequence[SqliteRow]) -> list[SqliteRow]:
+    """`target` with every row that differs from one of `origin` only in the last digits of reals replaced by that one.
+
+    For queries that add up reals: SQLite adds in the order of its scan, and with another index or after ANALYZE it
+    would give other last digits itself.
+    """
+    left: dict[tuple[object, ...], list[SqliteRow]] = {}
+    for row in origin:
+        left.setdefault(_without_reals(row), []).append(row)
+    settled: list[SqliteRow] = []
+    for row in target:
+        candidates = left.get(_without_reals(row), [])
+        found = next((i for i, other in enumerate(candidates) if _close(row, other)), None)
+        settled.append(row if found is None else candidates.pop(found))
+    return settled
+
+
+def _without_reals(row: SqliteRow) -> tuple[object, ...]:
+    return tuple((type(value), None if isinstance(value, float) else value) for value in row)
+
+
+def _close(a: SqliteRow, b: SqliteRow) -> bool:
+    pairs = zip(a, b, strict=True)
+    return all(
+        math.isclose(x, y, rel_tol=_SUM_TOLERANCE) for x, y in pairs if isinstance(x, float) and isinstance(y, float)
+    )
 
 
 def first_difference(origin: Sequence[SqliteRow], target: Sequence[SqliteRow]) -> int:

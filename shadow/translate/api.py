@@ -142,6 +142,7 @@ def _finished(
         limited=isinstance(tree, Query) and tree.limit is not None and c.order is not Order.TOTAL,
         uses_now=c.uses_now,
         nondeterministic=frozenset(c.nondeterministic),
+        sums_reals=c.sums_reals,
         rules=tuple(c.rules),
         warnings=tuple(c.warnings),
         unsupported=None if catalog_only else unsupported,

@@ -82,6 +82,7 @@ class Compiler:
         self.warnings: dict[str, None] = {}
         self.nondeterministic: set[str] = set()
         self.uses_now = False
+        self.sums_reals = False
         self.catalog_sources = 0
         self.order = Order.NONE
         #: CTEs in sight, innermost last: folded name to PostgreSQL name and columns.

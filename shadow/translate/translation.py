@@ -79,6 +79,8 @@ class Translation:
     limited: bool = False
     uses_now: bool = False
     nondeterministic: frozenset[str] = frozenset()
+    #: A sum or average of reals: SQLite adds in the order of its scan, which no SQL fixes, so last digits may differ.
+    sums_reals: bool = False
     rules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unsupported: Unsupported | None = None

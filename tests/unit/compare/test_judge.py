@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from shadow.compare import jsonable
-from shadow.compare.judge import first_difference, judge, only_in
+from shadow.compare.judge import first_difference, judge, only_in, settle_sums
 from shadow.compare.verdict import Reason
 from shadow.translate import Order
 
@@ -68,3 +68,14 @@ def test_results_are_shown_as_json_that_loses_nothing_that_tells_values_apart() 
     assert jsonable.value("nul \0 and \udc80") == {"text": "nul \\0 and \\udc80", "escaped": True}
     assert jsonable.value("x" * 3_000) == {"text": "x" * 2_000, "length": 3_000}
     assert jsonable.params({"a": b""}) == {"a": {"b64": ""}}
+
+
+def test_sums_of_reals_that_differ_in_their_last_digits_are_settled_row_by_row() -> None:
+    origin = [("a", 1, 0.1 + 0.2), ("b", 2, 5.0), ("b", 2, None)]
+    target = [("b", 2, 5.000000000000001), ("a", 1, 0.3), ("b", 2, None)]
+    assert settle_sums(origin, target) == [("b", 2, 5.0), ("a", 1, 0.1 + 0.2), ("b", 2, None)]
+
+
+def test_a_sum_that_is_really_another_is_not_settled() -> None:
+    target = [("a", 0.3001), ("b", 1), ("c", 1.0)]
+    assert settle_sums([("a", 0.3), ("b", 1.0), ("d", 1.0)], target) == target
