@@ -29,6 +29,8 @@ from .connect import connect
 IDLE_SECONDS_MAX = 300.0
 #: The server ends a transaction that does nothing for so long: it must not block the way back for ever.
 IDLE_IN_TRANSACTION_SECONDS_MAX = 300
+#: Held cursors of small results that may wait for a statement that closes them on its way.
+FINISHED_CURSORS_MAX = 50
 
 _SESSION = {
     "default_transaction_isolation": "repeatable read",
@@ -39,14 +41,19 @@ _SESSION = {
 class Lease:
     """One connection while somebody has it."""
 
-    __slots__ = ("conn", "fd", "lock_timeout_ms", "pid", "since")
+    __slots__ = ("conn", "fd", "finished", "held", "lock_timeout_ms", "pid", "returned", "since")
 
-    def __init__(self, conn: PgConnection) -> None:
+    def __init__(self, conn: PgConnection, lock_timeout_ms: int | None = None) -> None:
         self.conn = conn
         self.fd = conn.fileno()
         self.pid = os.getpid()
         #: What the session's lock_timeout is set to; None: the server's default.
-        self.lock_timeout_ms: int | None = None
+        self.lock_timeout_ms = lock_timeout_ms
+        #: Held cursors that somebody still reads, and how many read to their end are not closed yet.
+        self.held = 0
+        self.finished = 0
+        #: Whoever still has it from before it went back to the pool must not use it.
+        self.returned = False
         #: When it came back to the pool.
         self.since = time.monotonic()
 
@@ -87,7 +94,9 @@ class Pool:
                     lease = self._free.pop()
                     if lease.alive():
                         self._leased += 1
-                        return lease
+                        again = Lease(lease.conn, lease.lock_timeout_ms)
+                        again.finished = lease.finished
+                        return again
                     lease.conn.close()
                 if self._leased + self._opening < self._settings.pool_max:
                     self._opening += 1
@@ -106,7 +115,8 @@ class Pool:
         """Take a connection back; rolled back if a transaction is open, closed if it is broken."""
         if lease.pid != os.getpid():
             return  # the parent's: psycopg2 leaves the socket alone when the object goes
-        clean = _clean(lease.conn)
+        clean = _clean(lease)
+        lease.returned = True
         cold: Lease | None = None
         with self._changed:
             self._leased -= 1
@@ -152,18 +162,24 @@ class Pool:
         return lease
 
 
-def _clean(conn: PgConnection) -> bool:
-    """Whether the connection can serve another transaction; ends the one that is open."""
+def _clean(lease: Lease) -> bool:
+    """Whether the connection can serve another transaction; ends the one that is open, and held cursors."""
+    conn = lease.conn
     if conn.closed:
         return False
     status = conn.get_transaction_status()
-    if status == TRANSACTION_STATUS_IDLE:
-        return True
-    if status not in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR):
+    cleanup = "CLOSE ALL" if lease.held or lease.finished > FINISHED_CURSORS_MAX else ""
+    if status in (TRANSACTION_STATUS_INTRANS, TRANSACTION_STATUS_INERROR):
+        cleanup = f"ROLLBACK; {cleanup}"
+    elif status != TRANSACTION_STATUS_IDLE:
         return False
+    if not cleanup:
+        return True
     try:
         with conn.cursor() as cursor:
-            cursor.execute("ROLLBACK")
+            cursor.execute(cleanup)
+        if "CLOSE" in cleanup:
+            lease.finished = 0
     except psycopg2.Error:
         return False
     return not conn.closed

@@ -8,6 +8,7 @@ about the text itself is asked of the replica (`remote_plan`). Only sqlite3's ex
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..errors import NotPrimary, TargetError
-from ..types import PgMode
+from ..types import PgMode, SqliteRow
 from .adapt import Params
 from .classify import Kind, classify
 from .remote_flag import help_switch
 from .remote_params import Shape, adapt
 from .remote_plan import Plan, Way, make_plan, not_supported
-from .remote_result import RemoteResult, rows_of
+from .remote_result import RemoteResult
+from .remote_rows import CHUNK_ROWS, HeldRows, declare, held_name, rows_of
 from .remote_schema import CHECK_SECONDS, SchemaState, store_for
 from .remote_transaction import GUARD, Phase, Savepoint, Transaction, literal, savepoint_name
 
@@ -109,7 +111,7 @@ class RemoteSession:
         if not all(plan.one_row for plan, _ in plans):
             return None
         tx = self._tx
-        if tx.phase is Phase.FAILED or (tx.phase is Phase.NONE and self.settings.pg_mode is PgMode.SERIAL):
+        if tx.phase is Phase.FAILED:
             return None
         implied = tx.phase is Phase.NONE and implicit_begin is not None
         if implied:
@@ -167,7 +169,9 @@ class RemoteSession:
     def close(self) -> None:
         """Roll back and give the connection back; the session can be used again."""
         self._tx.reset()
-        self._give_back()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._pool.release(lease)
         if self.pragmas is not None:
             self.pragmas.close()
             self.pragmas = None
@@ -295,28 +299,58 @@ class RemoteSession:
         ((text, args),) = self._bind(plan, values)
         tx = self._tx
         if tx.phase is Phase.NONE:
-            cursor = self._read_autocommit(plan, text, args)
-        elif tx.phase is Phase.PENDING:
+            return self._read_autocommit(plan, text, args)
+        if tx.phase is Phase.PENDING:
             cursor = self._first(plan, lambda: tx.open_read() + text, args, Phase.READ)
             tx.seen = True
         else:
             cursor = self._later(plan, text, args)
-        result = RemoteResult(plan.columns, rows_of(cursor), plan=plan)
-        if tx.phase is Phase.NONE:
-            self._give_back()
-        return result
+        if cursor.rowcount > CHUNK_ROWS:
+            plan.big = True
+        return RemoteResult(plan.columns, rows_of(cursor), plan=plan)
 
-    def _read_autocommit(self, plan: Plan, text: str, args: tuple[object, ...]) -> PgCursor:
+    def _read_autocommit(self, plan: Plan, text: str, args: tuple[object, ...]) -> RemoteResult:
+        prefix = ""
         if self.ask:
-            text = f"SELECT shadow.enter({literal(self.settings.pg_schema)}, {self._state().version}); {text}"
-        cursor = self._retrying(lambda: self._run(text, args), plan, read_only=True)
+            prefix = f"SELECT shadow.enter({literal(self.settings.pg_schema)}, {self._state().version}); "
+        if plan.big is None:
+            plan.big = self._many_rows(plan, text, args)
+        name = held_name() if plan.big else ""
+        full = prefix + (declare(name, text) if plan.big else text)
+
+        def send() -> PgCursor:
+            lease = self._leased()
+            if not lease.finished or lease.held:
+                return self._run(full, args)
+            cursor = self._run(f"CLOSE ALL; {full}", args)
+            lease.finished = 0
+            return cursor
+
+        cursor = self._retrying(send, plan, read_only=True)
         plan.parsed = True
-        return cursor
+        rows: Iterator[SqliteRow]
+        if plan.big:
+            rows = HeldRows(self._leased(), name, cursor.fetchall())
+        else:
+            rows = rows_of(cursor)
+            if cursor.rowcount > CHUNK_ROWS:
+                plan.big = True
+        self._give_back()
+        return RemoteResult(plan.columns, rows, plan=plan)
+
+    def _many_rows(self, plan: Plan, text: str, args: tuple[object, ...]) -> bool:
+        """What the planner thinks of a query's first run; a wrong guess costs memory or a little time, nothing else."""
+        cursor = self._retrying(lambda: self._run(f"EXPLAIN (FORMAT JSON) {text}", args), plan, read_only=True)
+        (answer,) = cursor.fetchone() or ("[]",)
+        return bool(json.loads(answer)[0]["Plan"]["Plan Rows"] > CHUNK_ROWS)
 
     def _write(self, plan: Plan, values: Params, implicit_begin: str | None) -> RemoteResult:
         tx = self._tx
         strings = self._bind(plan, values)
         strings[0] = (self._id_rules(plan) + strings[0][0], strings[0][1])
+        if plan.burns and self.settings.pg_mode is PgMode.SERIAL:
+            pair = literal(self.settings.pg_schema)
+            strings += [(f"SELECT shadow.keep_ids({pair}, {_table_args(table)})", ()) for table in plan.burns]
         implied = tx.phase is Phase.NONE and implicit_begin is not None
         # Several strings need a transaction even when the app has none.
         own = tx.phase is Phase.NONE and not implied and len(strings) > 1
@@ -332,7 +366,7 @@ class RemoteSession:
             if own:
                 self.rollback()
             raise
-        result = self._written(plan, cursors)
+        result = self._written(plan, cursors[: len(plan.groups)])
         if own:
             self.commit()
         elif tx.phase is Phase.NONE:
@@ -681,9 +715,26 @@ class RemoteSession:
         return self._lease
 
     def _give_back(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            self._pool.release(lease)
+        """The connection goes back to the pool, unless the app still reads rows that are held on it."""
+        lease = self._lease
+        if lease is None or (lease.held and self._keep(lease)):
+            return
+        self._lease = None
+        self._pool.release(lease)
+
+    def _keep(self, lease: Lease) -> bool:
+        """Stay with a connection on which rows are held; an open transaction is ended here instead of in the pool."""
+        import psycopg2
+
+        status = lease.conn.get_transaction_status()
+        if lease.conn.closed or status == psycopg2.extensions.TRANSACTION_STATUS_UNKNOWN:
+            return False
+        if status != psycopg2.extensions.TRANSACTION_STATUS_IDLE:
+            try:
+                self._run("ROLLBACK")
+            except psycopg2.Error:
+                return False
+        return True
 
     def _cursor(self) -> PgCursor:
         return self._leased().conn.cursor()

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..errors import NotPrimary
+from ..postgres.errors import locked
 from .classify import Kind, classify
 from .remote_result import RemoteResult
 
@@ -29,9 +31,15 @@ def run_many(
     if classify(sql).kind is not Kind.WRITE:
         raise sqlite3.ProgrammingError("executemany() can only execute DML statements.")
     sets = iter(param_sets)
-    count = 0
+    count, started = 0, False
     while batch := list(islice(sets, BATCH_RUNS_MAX)):
-        count += _batch(session, sql, batch, implicit_begin)
+        try:
+            count += _batch(session, sql, batch, implicit_begin)
+        except NotPrimary as error:
+            if started:  # earlier sets are committed there: they must not run again elsewhere
+                raise locked() from error
+            raise
+        started = True
     return RemoteResult(rowcount=count, is_dml=True)
 
 
@@ -44,5 +52,10 @@ def _batch(session: RemoteSession, sql: str, batch: list[object], implicit_begin
 
 
 def _counts(session: RemoteSession, sql: str, batch: list[object], implicit_begin: str | None) -> Iterator[int]:
-    for params in batch:
-        yield session.execute(sql, params, implicit_begin=implicit_begin).rowcount
+    for place, params in enumerate(batch):
+        try:
+            yield session.execute(sql, params, implicit_begin=implicit_begin).rowcount
+        except NotPrimary as error:
+            if place:
+                raise locked() from error
+            raise

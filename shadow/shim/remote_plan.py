@@ -48,6 +48,8 @@ class Plan:
     columns: tuple[str, ...] | None = None
     #: Whether PostgreSQL's parser has taken the text before: only then may it share a string with a savepoint.
     parsed: bool = False
+    #: Gives many rows, so the server keeps them; None: not known yet.
+    big: bool | None = None
     #: Rows of an insert that are sure without counting: it has one VALUES row and no way to skip it.
     one_row: bool = False
     #: Strings to send, one round trip each: steps whose count does not matter share the next one's.
@@ -56,6 +58,8 @@ class Plan:
     inserts_into: tuple[Table, ...] = ()
     #: AUTOINCREMENT tables that may lose their highest row (used in serial mode).
     shrinks: tuple[Table, ...] = ()
+    #: AUTOINCREMENT tables of which a run that inserts nothing uses up an id (used in serial mode).
+    burns: tuple[Table, ...] = ()
     #: The cursor that sqlite3.Row needs; made when first asked for.
     primed: sqlite3.Cursor | None = field(default=None, repr=False)
 
@@ -124,9 +128,11 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
     if translation.unsupported is not None:
         raise not_supported(translation.unsupported.reason)
     if statement.kind is Kind.READ:
-        return Plan(sql, Way.READ, statement, translation, columns)
+        few = not translation.reads or "LIMIT" in _words(statement)
+        return Plan(sql, Way.READ, statement, translation, columns, big=False if few else None)
     targets = [t for t in (state.catalog.table(name) for name in sorted(translation.writes)) if t is not None]
     inserts = statement.verb in ("INSERT", "REPLACE")
+    skips = statement.or_action == "IGNORE" or "ON" in _words(statement)
     return Plan(
         sql,
         Way.WRITE,
@@ -140,9 +146,10 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
         and not statement.returning
         and len(translation.steps) == 1
         and translation.rowid_appended
-        and "ON" not in _words(statement),
+        and not skips,
         inserts_into=tuple(t for t in targets if inserts and t.rowid_column is not None),
         shrinks=tuple(t for t in targets if t.autoincrement and (not inserts or statement.or_action == "REPLACE")),
+        burns=tuple(t for t in targets if t.autoincrement and inserts and skips),
     )
 
 

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from ..types import SqliteRow
 from .remote_plan import Plan, primed_cursor
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor as PgCursor
-
-#: Up to here rows are fetched at once; beyond, one after the other from what libpq holds.
-ROWS_AT_ONCE_MAX = 2_000
 
 Description = tuple[tuple[str, None, None, None, None, None, None], ...]
 
@@ -57,11 +50,3 @@ class RemoteResult:
         if self._primed is None:
             self._primed = primed_cursor(self.columns or ())
         return self._primed
-
-
-def rows_of(cursor: PgCursor, *, drop_last: bool = False) -> Iterator[SqliteRow]:
-    """The rows of a psycopg2 cursor; without the last column when it is the appended row id."""
-    if cursor.rowcount <= ROWS_AT_ONCE_MAX:
-        rows = cursor.fetchall()
-        return iter([row[:-1] for row in rows] if drop_last else rows)
-    return (row[:-1] for row in cursor) if drop_last else iter(cursor)

@@ -75,7 +75,26 @@ BEGIN
         SELECT h.seq INTO kept FROM shadow.high_water h WHERE h.pair = align_ids.pair AND h.table_name = align_ids.table_name;
         highest := greatest(highest, kept);
     END IF;
-    PERFORM setval(pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), greatest(highest + 1, 1), false);
+    IF highest < 0 THEN  -- rare, and a sequence begins at 1
+        EXECUTE format('ALTER SEQUENCE %s MINVALUE %s',
+            pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), -9223372036854775807);
+    END IF;
+    PERFORM setval(pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), coalesce(highest + 1, 1), false);
+END $$;
+
+-- Serial mode, after an INSERT into an AUTOINCREMENT table that may have skipped rows: SQLite counts an id as used
+-- even when its row was not inserted.
+CREATE OR REPLACE FUNCTION shadow.keep_ids(pair text, table_name text, id_column text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    reached bigint;
+BEGIN
+    EXECUTE format('SELECT last_value FROM %s WHERE is_called',
+        pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column)) INTO reached;
+    IF reached IS NOT NULL THEN
+        INSERT INTO shadow.high_water AS h (pair, table_name, seq) VALUES (pair, table_name, reached)
+        ON CONFLICT ON CONSTRAINT high_water_pkey DO UPDATE SET seq = excluded.seq WHERE h.seq < excluded.seq;
+    END IF;
 END $$;
 
 -- Serial mode, before rows of an AUTOINCREMENT table go away or change their id.
