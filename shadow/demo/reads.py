@@ -61,6 +61,7 @@ READS = [
         ("stale_datasources", lambda s: datasources.stale_datasources(s.rng.choice((1, 7, 30)))),
         ("overview", lambda s: datasources.overview()),
         ("list_tables", lambda s: datasources.list_tables(s.rng.randrange(1, 7))),
+        ("disabled_tables", lambda s: datasources.disabled_tables()),
         ("enabled_table_ids", lambda s: datasources.enabled_table_ids(s.rng.randrange(1, 7))),
         ("largest_tables", lambda s: datasources.largest_tables(s.rng.choice((3, 10, -1)))),
         ("search_tables", lambda s: datasources.search_tables(_word(s))),

@@ -123,9 +123,17 @@ def upsert_table(datasource_id: int, name: str, row_count: int | None) -> int | 
 
 
 def list_tables(datasource_id: int) -> list[Json]:
-    """In the order in which SQLite keeps them: nobody wrote an ORDER BY."""
     with get_db() as conn:
-        return [dict(row) for row in conn.execute("SELECT * FROM tables WHERE datasource_id = ?", (datasource_id,))]
+        rows = conn.execute("SELECT * FROM tables WHERE datasource_id = ? ORDER BY name", (datasource_id,))
+        return [dict(row) for row in rows]
+
+
+def disabled_tables() -> list[Json]:
+    """In the order in which they were made, as SQLite keeps them: nobody wrote an ORDER BY."""
+    conn = get_connection()
+    rows = conn.execute("SELECT id, name FROM tables WHERE is_enabled = 0").fetchall()
+    conn.close()
+    return [dict(row) for row in rows]
 
 
 def enabled_table_ids(datasource_id: int) -> list[int]:
