@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as PgConnection
 
+from shadow.postgres.casters import register_value_type
 from shadow.postgres.connect import connect
 from shadow.postgres.install import install_housekeeping
 from shadow.schema import (
@@ -50,6 +51,7 @@ def target(pg_dsn: str) -> PgConnection:
     with conn.cursor() as cursor:
         install_housekeeping(cursor)
         cursor.execute(compat_sql())
+        register_value_type(conn)
         cursor.execute("INSERT INTO shadow.pair (pair, pair_id, format, sqlite_path) VALUES ('public', 'x', 1, '')")
     conn.commit()
     yield conn
