@@ -34,6 +34,7 @@ class Images:
         "_created",
         "_function",
         "_keys",
+        "_mark",
         "_version",
         "capturing",
         "items",
@@ -54,6 +55,8 @@ class Images:
         self.reason = ""
         self._created: set[str] = set()
         self._keys: dict[str, int] = {}
+        #: Items and rows at the last mark.
+        self._mark = (0, 0)
         self._version = -1
         self._function = False
 
@@ -76,22 +79,26 @@ class Images:
     def begin(self, sql: str, reason: str) -> None:
         """The statement runs now."""
         self.sql, self.reason = sql, reason
+        self._mark = (0, 0)
         self.rows, self.items = [], []
         self.size_bytes = 0
         self.overflow = False
         self.capturing = True
 
-    def mark(self) -> tuple[int, int]:
-        """Where the images stand, between two sets of executemany."""
-        self._flush()
-        return len(self.items), self.size_bytes
+    def mark(self) -> None:
+        """One set of executemany is done: what it did stays, whatever becomes of the next."""
+        self._mark = (len(self.items), len(self.rows))
 
-    def end(self, back_to: tuple[int, int] | None = None) -> list[bytes]:
-        """The statement's items; with `back_to`, only what was captured before that mark."""
+    def end(self, *, to_mark: bool = False) -> list[bytes]:
+        """The statement's items; with `to_mark`, only what was captured before the last mark."""
         self.capturing = False
+        if to_mark:
+            items, rows = self._mark
+            self.rows = self.rows[:rows] if len(self.items) == items else []
+            del self.items[items:]
         self._flush()
-        items, self.items = self.items, []
-        return items if back_to is None else items[: back_to[0]]
+        out, self.items = self.items, []
+        return out
 
     def rolled_back(self) -> None:
         """TEMP triggers made in the transaction went with it."""
@@ -146,6 +153,13 @@ class Images:
         keys = self._keys[table]
         self.rows.append(RowImage(table, op, values[:keys], None if op == "D" else values[keys:]))
         if len(self.rows) >= _CHUNK_ROWS:
+            marked = self._mark[1]
+            if marked and self._mark[0] == len(self.items):
+                # What stands before the mark becomes an item of its own, so that the mark can be gone back to.
+                self.rows, behind = self.rows[:marked], self.rows[marked:]
+                self._flush()
+                self.rows = behind
+                self._mark = (len(self.items), 0)
             self._flush()
 
     def _flush(self) -> None:

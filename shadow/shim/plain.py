@@ -15,6 +15,10 @@ PlainConnection = sqlite3.Connection
 PlainCursor = sqlite3.Cursor
 plain_connect = sqlite3.connect
 
+#: sqlite3's own methods; each takes a cursor.
+run = PlainCursor.execute
+run_many = PlainCursor.executemany
+
 _attributes: dict[str, Any] = PlainConnection.__dict__  # type: ignore[assignment]
 
 #: Each takes a connection.

@@ -16,13 +16,13 @@ from ..config import Settings
 from ..errors import NotPrimary
 from ..journal.record import Undetermined, encode_item
 from ..types import DatabaseType, Side
-from . import adapt, hide
+from . import adapt, define, hide, many, write
 from .classify import Kind, Statement, classify
 from .clock import Clock
 from .counters import Counters
 from .facts import FileFacts, facts_for, load
 from .images import Images
-from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours
+from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours, run
 from .routing import ALWAYS_ASK, GO_POSTGRES, STATE, Control, Router, Verdict, busy
 from .transaction import Buffer
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .cursor import Cursor
     from .remote import RemoteSession
 
-run = PlainCursor.execute
 #: Sets of executemany kept in case PostgreSQL says that it is not primary.
 _PULLED_MAX = 1_000
 #: Settings of a connection that hold on whichever side is primary; the last text of each is repeated on the other.
@@ -117,26 +116,22 @@ class Session:
 
     def execute_many(self, cursor: Cursor, statement: Statement, sql: str, sets: Any) -> Cursor:
         """executemany of a write."""
-        from . import write
-
         conn = cursor.connection
         if self._goes_remote(conn, statement):
             return self.run_remote_many(cursor, conn, statement, sets)
-        return write.execute_many(self, cursor, conn, statement, sql, sets)
+        return many.execute_many(self, cursor, conn, statement, sql, sets)
 
     def execute_here(
         self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
     ) -> Cursor:
         """The statement runs on SQLite."""
-        from . import write
-
         kind = statement.kind
         if kind is Kind.READ:
             return self._read(cursor, conn, statement, sql, params)
         if kind is Kind.WRITE:
             return write.execute(self, cursor, conn, statement, sql, params)
         if kind is Kind.DDL:
-            return write.define(self, cursor, conn, statement, sql, params)
+            return define.define(self, cursor, conn, statement, sql, params)
         if kind in (Kind.BEGIN, Kind.SAVEPOINT):
             return self._open(cursor, conn, statement, sql, params)
         if kind in (Kind.COMMIT, Kind.RELEASE):
@@ -144,7 +139,7 @@ class Session:
         if kind in (Kind.ROLLBACK, Kind.ROLLBACK_TO):
             return self._take_back(cursor, conn, statement, sql, params)
         if kind is Kind.VACUUM:
-            return write.vacuum(self, cursor, conn, statement, sql, params)
+            return define.vacuum(self, cursor, conn, statement, sql, params)
         if kind is Kind.PRAGMA:
             return self._pragma(cursor, conn, statement, sql, params)
         if kind is Kind.ATTACH:
@@ -311,6 +306,7 @@ class Session:
 
     def take_lock(self, conn: sqlite3.Connection) -> bool:
         """The app's own deferred transaction writes for the first time; False: it may move to PostgreSQL."""
+        self.counters.before_ours(conn)
         try:
             ours(conn, "WITH k AS (SELECT 1) DELETE FROM main._shadow_app_trigger WHERE 0")
         except sqlite3.OperationalError as error:

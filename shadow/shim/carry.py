@@ -1,0 +1,172 @@
+"""What one write leaves in the record: the statement with what SQLite chose, row images, or a mark on its tables.
+
+`shim.plan` says which by text and schema; what the connection adds (functions of the app, TEMP tables, a clock that
+cannot be stopped) is decided here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..journal.record import Undetermined, encode_executed, encode_item
+from . import adapt
+from .classify import Statement
+from .facts import FileFacts
+from .plain import in_transaction, run
+from .plan import How, Plan, as_images, plan_for
+
+if TYPE_CHECKING:
+    from .session import Session
+
+#: Errors after which OR FAIL has kept the rows before the one that failed.
+_KEEPS_ROWS = frozenset(
+    (
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        sqlite3.SQLITE_CONSTRAINT_NOTNULL,
+        sqlite3.SQLITE_CONSTRAINT_CHECK,
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+    )
+)
+
+
+def decide(session: Session, conn: sqlite3.Connection, statement: Statement) -> Plan:
+    """How this statement is carried, with everything prepared that must be before it runs."""
+    facts = session.facts(conn)
+    foreign_keys = bool(facts.actions) and session.foreign_keys(conn)
+    plan = plan_for(statement, facts, foreign_keys=foreign_keys)
+    if plan.how is How.REPLAY:
+        reason = ""
+        if session.functions and session.functions & (statement.functions | _table_functions(facts, statement)):
+            reason = "functions of the app"
+        elif session.foreign and (
+            "" in session.foreign or "triggers" in session.foreign or session.foreign & statement.identifiers
+        ):
+            reason = "temporary or attached objects"
+        elif plan.now and not session.clock.install(conn):
+            reason = "the time, while a statement is running"
+        if reason and statement.name in facts.tables:
+            plan = as_images(statement, facts, reason, foreign_keys=foreign_keys)
+    if plan.how is How.IMAGES:
+        try:
+            possible = session.images.prepare(conn, facts, plan.tables, session.catalog_version)
+        except sqlite3.Error:
+            possible = False
+        if not possible:
+            plan = Plan(How.UNKNOWN, plan.tables, plan.reason)
+    return plan
+
+
+def _table_functions(facts: FileFacts, statement: Statement) -> frozenset[str]:
+    table = facts.tables.get(statement.name)
+    return frozenset() if table is None else table.functions
+
+
+def run_and_record(
+    session: Session, cursor: sqlite3.Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
+) -> None:
+    """Run a statement in an open write transaction that leaves a record."""
+    plan = decide(session, conn, statement)
+    if plan.how is How.REPLAY:
+        try:
+            bound = adapt.params(params, statement)
+        except adapt.CannotAdapt:
+            bound = None
+        session.clock.now = None
+        run(cursor, sql, params if bound is None or adapt.base_adapters_registered() else bound)
+        count = count_of(cursor, statement)
+        session.counters.app_wrote(count)
+        try:
+            if bound is None:
+                session.buffer.add(encode_item(Undetermined(sql, plan.tables, "parameters")))
+            else:
+                session.buffer.add(
+                    encode_executed(
+                        sql,
+                        (adapt.journaled(bound, statement),),
+                        False,
+                        -1 if count is None else count,
+                        (_rowid(cursor, count, statement),) if plan.rowid else None,
+                        session.clock.now,
+                    )
+                )
+        except Exception as error:  # noqa: BLE001 -- the app's statement has succeeded; its record says "not known"
+            session.failed("record", error, sql)
+        return
+    run_otherwise(session, conn, statement, sql, plan, lambda: run(cursor, sql, params))
+    session.counters.app_wrote(count_of(cursor, statement))
+
+
+def run_otherwise(
+    session: Session, conn: sqlite3.Connection, statement: Statement, sql: str, plan: Plan, call: Callable[[], object]
+) -> None:
+    """Run with row images taken, or with the tables marked."""
+    session.clock.now = None
+    if plan.how is How.UNKNOWN:
+        try:
+            call()
+        finally:
+            if in_transaction(conn):
+                session.buffer.add(encode_item(Undetermined(sql, plan.tables, plan.reason)))
+        return
+    images = session.images
+    images.begin(sql, plan.reason)
+    try:
+        call()
+    except BaseException as error:
+        if capture_failed(session, error) and in_transaction(conn):
+            run_uncaptured(session, conn, sql, plan, call)
+            return
+        _add_images(session, conn, sql, plan, error, statement)
+        raise
+    _add_images(session, conn, sql, plan, None, statement)
+
+
+def capture_failed(session: Session, error: BaseException) -> bool:
+    """Whether SQLite could not hand a row to our function (text that is no text): the app must not notice."""
+    return isinstance(error, sqlite3.OperationalError) and "user-defined function" in str(error)
+
+
+def run_uncaptured(
+    session: Session, conn: sqlite3.Connection, sql: str, plan: Plan, call: Callable[[], object]
+) -> None:
+    """The statement was taken back by its error; run it again without capture and mark its tables."""
+    session.images.end()
+    session.images.drop(conn)
+    call()
+    session.buffer.add(encode_item(Undetermined(sql, plan.tables, "rows that cannot be captured")))
+
+
+def _add_images(
+    session: Session, conn: sqlite3.Connection, sql: str, plan: Plan, error: BaseException | None, statement: Statement
+) -> None:
+    """What the statement did to rows goes into the record; after an error, what of it has stayed."""
+    images = session.images
+    items = images.end()
+    if error is not None and not in_transaction(conn):
+        return
+    if error is not None and (items or images.overflow):
+        kept = statement.or_action == "FAIL" and getattr(error, "sqlite_errorcode", 0) in _KEEPS_ROWS
+        if not kept:
+            # ABORT takes the statement back, and FAIL inside a trigger or a table's own clause does not: marked.
+            if plan.reason in ("triggers", "on conflict clause of the table") or statement.or_action == "FAIL":
+                session.buffer.add(encode_item(Undetermined(sql, plan.tables, "failed halfway")))
+            return
+    if images.overflow:
+        session.buffer.add(encode_item(Undetermined(sql, plan.tables, "too many rows for images")))
+        return
+    for item in items:
+        session.buffer.add(item)
+
+
+def count_of(cursor: sqlite3.Cursor, statement: Statement) -> int | None:
+    """`changes()` of the statement where the cursor knows it."""
+    return None if statement.returning or cursor.rowcount < 0 else cursor.rowcount
+
+
+def _rowid(cursor: sqlite3.Cursor, count: int | None, statement: Statement) -> int | None:
+    if count == 0 and statement.or_action != "REPLACE":
+        return None
+    return cursor.lastrowid
