@@ -17,8 +17,8 @@ from psycopg2.extensions import connection as PgConnection
 from .. import journal, log
 from ..compare import store
 from ..compare.comparer import Comparer, Round
-from ..compare.samples import Queue, Sample
-from ..compare.verdict import Comparison, Verdict
+from ..compare.samples import SURPLUS, Queue, Sample
+from ..compare.verdict import Comparison, Reason, Verdict
 from ..cutover.reconcile import reconcile
 from ..errors import NotPrimary, ShadowError
 from ..flag.control import OriginControl, read_origin
@@ -130,7 +130,8 @@ class CompareStep:
                 self._store(Round((), (), 0))
             return 0.0
         if not sqlite_is_primary(self._settings.pair.sqlite_path):
-            self._queue.drop("postgres_is_primary", len(samples))
+            late = Verdict.NOT_COMPARABLE, Reason.POSTGRES_PRIMARY
+            self._store(Round(tuple(Comparison(sample, 0, *late) for sample in samples), (), 0))
             return _OTHER_SIDE_SECONDS
         found = self._compare(samples)
         self._queue.give_back(list(found.left))
@@ -177,6 +178,8 @@ class CompareStep:
         metrics = self._metrics
         metrics.count("shadow_reads_seen_total", seen)
         for reason, count in dropped.items():
+            if reason == SURPLUS:
+                continue  # more of a shape that waits to be compared anyway: nothing is lost
             metrics.count("shadow_samples_dropped_total", count, reason=reason)
         for comparison in done:
             if comparison.verdict is Verdict.NOT_COMPARABLE:

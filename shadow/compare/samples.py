@@ -61,7 +61,7 @@ class Seen:
 class Queue:
     """Waiting samples: at most `capacity`, and at most `per_shape` of one fingerprint. Safe between threads."""
 
-    def __init__(self, capacity: int = 5_000, per_shape: int = 20) -> None:
+    def __init__(self, capacity: int = 5_000, per_shape: int = 50) -> None:
         self._capacity = capacity
         self._per_shape = per_shape
         self._lock = threading.Lock()  # guards all below

@@ -20,7 +20,7 @@ from ..translate.catalog import Catalog, fold
 from ..types import SqliteRow
 from . import jsonable
 from .judge import first_difference, only_in
-from .samples import Seen
+from .samples import SURPLUS, Seen
 from .verdict import Comparison, Reason, Result, Verdict
 
 _ROWS_SHOWN = 20
@@ -85,7 +85,7 @@ def record(
     counters: Counter[str] = Counter()
     counters["seen"] += sum(shape.count for shape in seen.values())
     for reason, count in dropped.items():
-        counters[f"dropped.{storable(reason)[:100]}"] += count
+        counters[reason if reason == SURPLUS else f"dropped.{storable(reason)[:100]}"] += count
     for comparison in comparisons:
         if comparison.verdict is Verdict.NOT_COMPARABLE:
             counters[f"not_comparable.{comparison.reason}"] += 1

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     NEEDS_APP_CONNECTION = "needs_app_connection"
     #: SQLite does not fix which rows a LIMIT without total order gives.
     ORDER_NOT_FIXED = "order_not_fixed"
+    #: The switch was quicker than the comparison.
+    POSTGRES_PRIMARY = "postgres_is_primary"
     #: An error of ours; the agent's log has it.
     FAILED = "failed"
     # mismatches
