@@ -131,7 +131,7 @@ def _finished(
     is_query = isinstance(tree, Query)
     return Translation(
         source=sql,
-        kind=_KINDS[type(tree)],  # type: ignore[index]
+        kind=_KINDS[type(tree)],
         steps=steps,
         returns_rows=is_query or (isinstance(done, Written) and done.returns_rows),
         rowid_appended=isinstance(done, Written) and done.rowid_appended,

@@ -9,10 +9,18 @@ from __future__ import annotations
 from ..values import affinity as storage
 from ..values import codec
 from .catalog import Affinity, Column, PgType
-from .compiler import Compiler, Refusal
+from .compiler import Compiler
 from .syntax import Node
 from .typed import NUMERIC_AFFINITIES, Cls, E, as_cls, call, const, to_int, to_text
 
+#: What raises for a value that does not fit.
+_RAISING = {
+    PgType.BIGINT: "shadow.to_bigint",
+    PgType.DOUBLE: "shadow.to_double",
+    PgType.TEXT: "shadow.to_text",
+    PgType.BYTEA: "shadow.to_bytea",
+    PgType.BOOLEAN: "shadow.to_boolean",
+}
 _NUMERIC = (Affinity.INTEGER, Affinity.NUMERIC)
 
 
@@ -44,8 +52,9 @@ def _literal(value: int | float | str | bytes, column: Column, node: Node | None
         kept = 0.0
     try:
         codec.check(kept, column.pg_type)
-    except codec.DoesNotFit as error:
-        raise Refusal(f"column {column.name}: {error}", node) from None
+    except codec.DoesNotFit:
+        # An error when it is run, as for a parameter: SQLite may refuse the value too (CHECK, STRICT, the row id).
+        return call(_RAISING[column.pg_type], as_cls(const(kept), Cls.VALUE).sql)
     if column.pg_type is PgType.BOOLEAN:
         return "TRUE" if kept else "FALSE"
     if column.pg_type is PgType.VALUE:

@@ -8,22 +8,24 @@ skips rows that NOT NULL or CHECK refuses.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from .assign import stored
-from .catalog import ROWID_COLUMN, Affinity, Catalog, Column, PgType, Table, fold
-from .compiler import Compiler, Refusal
+from .catalog import ROWID_COLUMN, Affinity, Column, PgType, Table, fold
+from .compiler import Compiler, Refusal, walk
+from .lexer import LexError, T, lex
 from .names import ident, qualified
-from .parser import ParseError, parse_expression
+from .parser import ParseError, Parser, parse_expression
 from .rowimage import unique_keys
 from .rules import comparison
 from .rules.values import rowid_parameter
 from .scope import ROWID_NAMES, Out, Scope, Src, table_source
 from .select import compile_query, with_clause
 from .sources import derived
-from .syntax import Expr, Insert, Literal, Node, Param, Query, Upsert, Values, Write
+from .syntax import Exists, Expr, In, Insert, Node, Query, Scalar, Upsert, Values, Write
 from .translation import Purpose
-from .typed import NULL, Cls, E, as_cls, condition
-from .written import Written, assignments, returning, written_table
+from .typed import NULL, Cls, E, condition
+from .written import Written, assignments, refuse_declared_conflict, returning, written_table
 
 _ROWID = Column(ROWID_COLUMN, "INTEGER", Affinity.INTEGER, PgType.BIGINT)
 
@@ -43,6 +45,8 @@ def insert(c: Compiler, node: Insert) -> Written:
     """The steps of an INSERT."""
     table = written_table(c, node)
     target = _target(c, node, table)
+    if node.conflict == "ABORT":
+        refuse_declared_conflict(table, node)
     _note_defaults(c, target)
     scope = Scope()
     prefix = with_clause(c, node.ctes, node.recursive, scope)
@@ -58,11 +62,21 @@ def _insert(c: Compiler, node: Insert, target: Target, scope: Scope, prefix: str
         return _from_values(c, node, target, scope, prefix, [[]])
     body = node.query.body
     plain = not (node.query.order or node.query.limit or node.query.offset or node.query.ctes)
+    if node.conflict == "REPLACE" and isinstance(body, Values) and any(map(_has_query, chain(*body.rows))):
+        plain = False  # what a query in the values reads must not be gone before it is read
+        if len(body.rows) > 1:
+            raise Refusal("OR REPLACE of several rows with queries in their values", node)
     if isinstance(body, Values) and plain:
         for row in body.rows:
             _check_width(target, len(row), node)
         return _from_values(c, node, target, scope, prefix, body.rows)
     return _from_query(c, node, target, scope, prefix)
+
+
+def _has_query(expr: Expr) -> bool:
+    return any(
+        isinstance(n, (Scalar, Exists)) or (isinstance(n, In) and isinstance(n.items, Query)) for n in walk(expr)
+    )
 
 
 def _check_width(target: Target, given: int, node: Node) -> None:
@@ -133,7 +147,7 @@ def _from_values(
     if node.conflict == "IGNORE":
         return _ignoring(c, node, target, scope, done, into, listed, names, texts, values, tail)
     if counted_alone and len(rows) > 1 and not node.returning:
-        # PostgreSQL refuses to touch a row twice in one statement; SQLite goes row by row.
+        # PostgreSQL refuses to touch a row twice in one statement and uses up an id for a row it skips.
         for text in texts:
             done.add(f"{into}{listed} {_values_text(names, [text])}{conflict}{tail}")
         return done
@@ -221,14 +235,60 @@ def _delete_conflicting(c: Compiler, node: Insert, target: Target, scope: Scope,
             parts.append(condition(comparison.compare(c, "=", column, value, node)))
         else:
             tests.append(" AND ".join(parts))
-    _refuse_partial(target.table, node)
+    tests += _expression_tests(c, node, target, row)
     return " OR ".join(f"({t})" for t in tests) if len(tests) > 1 else "".join(tests)
 
 
-def _refuse_partial(table: Table, node: Node) -> None:
-    for index in table.indexes:
-        if index.unique and (index.partial or any(name is None for name in index.columns)):
-            raise Refusal(f"OR REPLACE with the partial or expression index {index.name}", node)
+def _expression_tests(c: Compiler, node: Insert, target: Target, row: list[E]) -> list[str]:
+    """The same for unique indexes over expressions or part of the rows."""
+    found = []
+    for index in target.table.indexes:
+        if not index.unique or not (index.partial or any(name is None for name in index.columns)):
+            continue
+        terms, where = _index_terms(index.sql or "")
+        new = Scope(sources=[_new_row(c, node, target, row)])
+        old = Scope(sources=[table_source(target.table, target.table.name)])
+        tests = [condition(comparison.compare(c, "=", c.expr(t, old), c.expr(t, new), node)) for t in terms]
+        if where is not None:
+            tests += [condition(c.expr(where, old)), condition(c.expr(where, new))]
+        found.append(" AND ".join(f"({t})" for t in tests))
+    return found
+
+
+def _index_terms(sql: str) -> tuple[list[Expr], Expr | None]:
+    """The expressions of a CREATE INDEX and its WHERE."""
+    try:
+        parser = Parser(sql, lex(sql).tokens)
+        while not parser.word("ON"):
+            if parser.token.kind is T.END:
+                raise parser.fail()
+            parser.advance()
+        parser.name()
+        parser.need_op("(")
+        terms = [term.expr for term in parser.order_by()]
+        parser.need_op(")")
+        return terms, parser.expr() if parser.word("WHERE") else None
+    except (ParseError, LexError) as error:
+        raise Refusal(f"an index is not understood: {error}") from None
+
+
+def _new_row(c: Compiler, node: Insert, target: Target, row: list[E]) -> Src:
+    """The row to be inserted, as a source: what CHECKs and expression indexes will see."""
+    given = {fold(col.name): (col, e) for col, e in zip(target.columns, row, strict=True)}
+    outs = []
+    for column in target.table.columns:
+        if fold(column.name) in given:
+            col, e = given[fold(column.name)]
+            known = NULL
+            if e.cls is not Cls.NULL:
+                kept = _as_stored(c, e, col, node)
+                known = E(f"({kept.sql})::{col.pg_type.value}", kept.cls, col.affinity.value, col.collation)
+        elif column.default is not None:
+            known = default_value(c, column, target.table)
+        else:
+            known = NULL
+        outs.append(Out(column.name, known))
+    return Src(fold(target.table.name), outs)
 
 
 def _key_value(c: Compiler, target: Target, given: dict[str, E], name: str, node: Node) -> E | None:
@@ -277,8 +337,11 @@ def _ignoring(
     conflict = " ON CONFLICT DO NOTHING"
     tests = [_row_tests(c, node, target, row) for row in values]
     if not any(tests):
-        done.add(f"{into}{listed} {_values_text(names, texts)}{conflict}{tail}")
+        for rows in [texts] if node.returning else [[text] for text in texts]:
+            done.add(f"{into}{listed} {_values_text(names, rows)}{conflict}{tail}")
         return done
+    if len(texts) > 1 and node.returning:
+        raise Refusal("OR IGNORE of several rows with RETURNING where a constraint may refuse one", node)
     for text, test in zip(texts, tests, strict=True):
         if not names:
             raise Refusal("OR IGNORE with DEFAULT VALUES where a constraint may refuse them", node)
@@ -318,19 +381,7 @@ def _row_tests(c: Compiler, node: Insert, target: Target, row: list[E]) -> list[
         elif column.default is None or column.default.upper() == "NULL":
             return ["FALSE"]
     if target.table.checks:
-        outs = []
-        for column in target.table.columns:
-            if fold(column.name) in given:
-                col, e = given[fold(column.name)]
-                known = _as_stored(c, e, col, node) if e.cls is not Cls.NULL else NULL
-                known = replace(known, sql=f"({known.sql})::{col.pg_type.value}", bare=None, atom=True, param=0,
-                                cls=known.cls if known.cls is not Cls.NULL else Cls.NULL)  # fmt: skip
-            elif column.default is not None:
-                known = default_value(c, column, target.table)
-            else:
-                known = NULL
-            outs.append(Out(column.name, known))
-        scope = Scope(sources=[Src(fold(target.table.name), outs)])
+        scope = Scope(sources=[_new_row(c, node, target, row)])
         for text, _ in target.table.checks:
             e = c.expr(_parsed(text), scope)
             if e.is_const and e.const:
@@ -363,8 +414,14 @@ def _from_query(c: Compiler, node: Insert, target: Target, scope: Scope, prefix:
     at = target.rowid_at
     if target.table.rowid_column is not None:
         if c.purpose is Purpose.APPLY and (at is None or inner[at].e.nullable):
-            raise Refusal("ids of INSERT ... SELECT are SQLite's choice: they come as row images", node)
-        if at is not None and inner[at].e.nullable:
+            if not (isinstance(node.query.body, Values) and len(node.query.body.rows) == 1):
+                raise Refusal("ids of INSERT ... SELECT are SQLite's choice: they come as row images", node)
+            if at is None:
+                columns.append(ident(target.table.rowid_column))
+                texts.append(rowid_parameter().sql)
+            else:
+                texts[at] = rowid_parameter().sql
+        elif at is not None and inner[at].e.nullable:
             texts[at] = f"COALESCE({texts[at]}, {_next_id(c, target.table)})"
     source_sql = f"({rel.sql}) AS s({', '.join(names)})"
     done = Written(target.table)
@@ -418,10 +475,10 @@ def _conflict(c: Compiler, node: Insert, target: Target) -> tuple[str, bool]:
         raise Refusal("more than one ON CONFLICT clause", node)
     upsert = node.upserts[0]
     if upsert.target is None and upsert.sets is None:
-        return " ON CONFLICT DO NOTHING", False
+        return " ON CONFLICT DO NOTHING", True
     place = _conflict_target(c, upsert, target, node)
     if upsert.sets is None:
-        return f" ON CONFLICT {place} DO NOTHING", False
+        return f" ON CONFLICT {place} DO NOTHING", True
     alias = _alias(node)
     source = table_source(target.table, alias)
     excluded = table_source(target.table, "excluded")
@@ -470,4 +527,4 @@ def _target_column(table: Table, name: str) -> str:
     return ident(name)
 
 
-__all__ = ["Catalog", "Literal", "Param", "Query", "as_cls", "insert"]
+__all__ = ["insert"]

@@ -59,91 +59,18 @@ class ParseError(ValueError):
 
 
 #: Words that end an expression or a table name, so that they are never taken for an alias without AS.
-_RESERVED = frozenset(
-    [
-        "ADD",
-        "ALL",
-        "ALTER",
-        "AND",
-        "AS",
-        "AUTOINCREMENT",
-        "BETWEEN",
-        "CASE",
-        "CHECK",
-        "COLLATE",
-        "COMMIT",
-        "CONSTRAINT",
-        "CREATE",
-        "DEFAULT",
-        "DEFERRABLE",
-        "DELETE",
-        "DISTINCT",
-        "DROP",
-        "ELSE",
-        "ESCAPE",
-        "EXCEPT",
-        "EXISTS",
-        "FOREIGN",
-        "FROM",
-        "GROUP",
-        "HAVING",
-        "IN",
-        "INDEX",
-        "INSERT",
-        "INTERSECT",
-        "INTO",
-        "IS",
-        "ISNULL",
-        "JOIN",
-        "LIMIT",
-        "NOT",
-        "NOTHING",
-        "NOTNULL",
-        "NULL",
-        "ON",
-        "OR",
-        "ORDER",
-        "PRIMARY",
-        "REFERENCES",
-        "RETURNING",
-        "SELECT",
-        "SET",
-        "TABLE",
-        "THEN",
-        "TO",
-        "TRANSACTION",
-        "UNION",
-        "UNIQUE",
-        "UPDATE",
-        "USING",
-        "VALUES",
-        "WHEN",
-        "WHERE",
-    ]
-)
+_RESERVED_TEXT = """
+    ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT DEFERRABLE
+    DELETE DISTINCT DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IN INDEX INSERT INTERSECT INTO IS
+    ISNULL JOIN LIMIT NOT NOTHING NOTNULL NULL ON OR ORDER PRIMARY REFERENCES RETURNING SELECT SET TABLE THEN TO
+    TRANSACTION UNION UNIQUE UPDATE USING VALUES WHEN WHERE
+"""
+_RESERVED = frozenset(_RESERVED_TEXT.split())
 #: Words that may be names elsewhere, but begin something else after a table or result column.
-_NOT_ALIAS = _RESERVED | frozenset(
-    [
-        "CROSS",
-        "FULL",
-        "INDEXED",
-        "INNER",
-        "LEFT",
-        "NATURAL",
-        "OUTER",
-        "RIGHT",
-        "WINDOW",
-        "LIKE",
-        "GLOB",
-        "MATCH",
-        "REGEXP",
-        "OFFSET",
-        "DESC",
-        "ASC",
-        "FILTER",
-        "OVER",
-    ]
-)
+_NOT_ALIAS_TEXT = """
+    CROSS FULL INDEXED INNER LEFT NATURAL OUTER RIGHT WINDOW LIKE GLOB MATCH REGEXP OFFSET DESC ASC FILTER OVER
+"""
+_NOT_ALIAS = _RESERVED | frozenset(_NOT_ALIAS_TEXT.split())
 _JOIN_WORDS = frozenset({"NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "OUTER", "JOIN"})
 _CURRENT = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"})
 
@@ -387,13 +314,12 @@ class Parser:
         expr: Expr
         if self.op("*"):
             return Item(Star(None, start=token.start, end=token.end), None, "*", start=token.start, end=token.end)
-        if token.kind in (T.WORD, T.QUOTED) and self.peek().text == "." and self.peek(2).text == "*":
-            if self.peek(2).kind is T.OP:
-                expr = Star(self.name(), start=token.start)
-                self.advance()
-                self.advance()
-                expr.end = self.last_end()
-                return Item(expr, None, "*", start=token.start, end=expr.end)
+        if token.kind in (T.WORD, T.QUOTED) and self.peek().text == "." and self.peek(2)[:2] == (T.OP, "*"):
+            expr = Star(self.name(), start=token.start)
+            self.advance()
+            self.advance()
+            expr.end = self.last_end()
+            return Item(expr, None, "*", start=token.start, end=expr.end)
         expr = self.expr()
         text = self.sql[token.start : self.last_end()]
         alias = self.alias()
@@ -845,7 +771,7 @@ class Parser:
         frame: list[str] = []
         while not self.is_op(")"):
             token = self.advance()
-            if token.kind not in (T.WORD, T.INTEGER) or token.kind is T.END:
+            if token.kind not in (T.WORD, T.INTEGER):
                 raise self.fail("a window frame whose bounds are not plain numbers")
             frame.append(token.text)
         found.frame = " ".join(frame)

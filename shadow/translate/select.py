@@ -110,7 +110,7 @@ def _recursive(c: Compiler, cte: Cte, level: dict[str, tuple[str, list[Out]]], s
         first = compile_query(
             c, first_query, Scope(parent=scope.parent), named=True, names=cte.columns or None, want=want
         )
-        classes = [Cls.TEXT if o.e.cls is Cls.NULL else o.e.cls for o in first.columns]
+        classes: list[Cls] = [Cls.TEXT if o.e.cls is Cls.NULL else o.e.cls for o in first.columns]
         level[fold(cte.name)] = (
             ident(cte.name),
             [
@@ -446,9 +446,9 @@ def _fixed(core: Core, seen: list[str], scope: Scope) -> Order:
             for index in source.table.indexes:
                 names = [fold(n) for n in index.columns if n is not None]
                 columns = [source.by_name[n].e for n in names if n in source.by_name]
-                if index.unique and not index.partial and len(columns) == len(index.columns):
-                    if not any(e.nullable for e in columns):
-                        keys.append({e.sql for e in columns})
+                whole = index.unique and not index.partial and len(columns) == len(index.columns)
+                if whole and not any(e.nullable for e in columns):
+                    keys.append({e.sql for e in columns})
             keys.append({source.by_name[fold(k)].e.sql for k in source.table.key if fold(k) in source.by_name} or {""})
         if any(key <= set(seen) for key in keys):
             return Order.TOTAL

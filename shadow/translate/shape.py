@@ -15,7 +15,8 @@ _VALUES = (T.STRING, T.BLOB, T.INTEGER, T.FLOAT, T.PARAM)
 _NO_SPACE_BEFORE = frozenset({",", ")", ".", ";", "("})
 _NO_SPACE_AFTER = frozenset({"(", "."})
 _KEYWORDS_BEFORE_BRACKET = frozenset(
-    {"IN", "VALUES", "AND", "OR", "NOT", "FROM", "SELECT", "WHERE", "ON", "AS", "EXISTS", "USING", "CONFLICT", "SET", "OVER", "JOIN"}
+    {"IN", "VALUES", "AND", "OR", "NOT", "FROM", "SELECT", "WHERE", "ON", "AS", "EXISTS", "USING", "CONFLICT", "SET",
+     "OVER", "JOIN"}
 )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def _view(c: Compiler, folded: str, sql: str, called: str, scope: Scope, ordered
         names, query = view_query(sql)
         ctes, c.ctes = c.ctes, []
         try:
-            return _subquery(c, query, called, Scope(), ordered, names)
+            return _subquery(c, query, called, Scope(), ordered, names or None)
         finally:
             c.ctes = ctes
     finally:

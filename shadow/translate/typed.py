@@ -1,7 +1,7 @@
 """A piece of PostgreSQL text with what is known of its SQLite value: class, affinity, collation.
 
 Every expression is compiled to one of these; rules look at classes, never at text. A parameter stands in the text as a
-mark (`mark`), so that pieces can be reordered and repeated freely; `render` turns marks into psycopg2's `%s` at the end.
+mark (`mark`), so that pieces can be reordered and repeated; `render` turns marks into psycopg2's `%s` at the end.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ from .catalog import fold
 from .compiler import Compiler, Refusal
 from .names import ident, qualified
 from .scope import Scope, table_source
-from .select import with_clause
+from .select import compile_query, with_clause
 from .sources import compile_source
-from .syntax import Delete, Update
+from .syntax import Column, Core, Delete, Item, Query, Update
 from .typed import condition
-from .written import Written, assignments, returning, written_table
+from .written import Written, assignments, refuse_declared_conflict, returning, written_table
 
 
 def update(c: Compiler, node: Update) -> Written:
@@ -19,8 +19,9 @@ def update(c: Compiler, node: Update) -> Written:
         raise Refusal(f"UPDATE OR {node.conflict}", node)
     if node.conflict == "FAIL":
         c.warn("OR FAIL keeps the rows changed before the error in SQLite; PostgreSQL keeps none")
-    if node.limit is not None or node.order:
-        raise Refusal("UPDATE with LIMIT", node)
+    refuse_declared_conflict(table, node)
+    if (node.limit is not None or node.order) and (node.source is not None or node.ctes):
+        raise Refusal("UPDATE FROM with LIMIT", node)
     called = node.table.alias or node.table.name
     scope = Scope(sources=[table_source(table, called)])
     prefix = with_clause(c, node.ctes, node.recursive, Scope())
@@ -31,7 +32,7 @@ def update(c: Compiler, node: Update) -> Written:
             scope.sources.extend(s for s in found.sources if not any(s is t for t in scope.sources))
             source = f" FROM {found.sql}"
         sets = assignments(c, node.sets, table, scope, node)
-        where = f" WHERE {condition(c.expr(node.where, scope))}" if node.where is not None else ""
+        where = _where(c, node, scope)
         items = returning(c, node, table, ident(called))
     finally:
         if prefix is not None:
@@ -45,15 +46,26 @@ def update(c: Compiler, node: Update) -> Written:
     return done
 
 
+def _where(c: Compiler, node: Update | Delete, scope: Scope) -> str:
+    """WHERE; with LIMIT the rows are chosen by a query first."""
+    if node.limit is None:
+        return f" WHERE {condition(c.expr(node.where, scope))}" if node.where is not None else ""
+    rowid = scope.sources[0].rowid
+    if rowid is None:
+        raise Refusal("LIMIT on a table WITHOUT ROWID", node)
+    c.nondeterministic.add("limit")
+    chosen = Core([Item(Column(None, "rowid"), None, "rowid")], source=node.table, where=node.where)
+    rel = compile_query(c, Query(chosen, order=node.order, limit=node.limit), Scope())
+    return f" WHERE {rowid.sql} IN ({rel.sql})"
+
+
 def delete(c: Compiler, node: Delete) -> Written:
     table = written_table(c, node)
-    if node.limit is not None or node.order:
-        raise Refusal("DELETE with LIMIT", node)
     called = node.table.alias or node.table.name
     scope = Scope(sources=[table_source(table, called)])
     prefix = with_clause(c, node.ctes, node.recursive, Scope())
     try:
-        where = f" WHERE {condition(c.expr(node.where, scope))}" if node.where is not None else ""
+        where = _where(c, node, scope)
         items = returning(c, node, table, ident(called))
     finally:
         if prefix is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .assign import stored
 from .catalog import Table, fold
 from .compiler import Compiler, Refusal
+from .lexer import T, lex
 from .names import ident
 from .scope import ROWID_NAMES, Scope, table_source
 from .select import compile_query
@@ -39,6 +40,14 @@ def written_table(c: Compiler, node: Write) -> Table:
     if triggers and c.purpose.value == "app":
         raise Refusal(f"trigger {triggers[0]} on {table.name} does not run in PostgreSQL", ref)
     return table
+
+
+def refuse_declared_conflict(table: Table, node: Node) -> None:
+    """A constraint declared with ON CONFLICT REPLACE, IGNORE ... acts without being asked."""
+    words = [t.text if t.kind is T.WORD else "" for t in lex(table.sql).tokens] if table.sql else []
+    for first, second, action in zip(words, words[1:], words[2:], strict=False):
+        if (first, second) == ("ON", "CONFLICT") and action != "ABORT":
+            raise Refusal(f"a constraint of {table.name} is declared ON CONFLICT {action}", node)
 
 
 def returning(c: Compiler, node: Write, table: Table, qualifier: str) -> list[str]:

@@ -69,8 +69,10 @@ def sum_(c: Compiler, node: Call, scope: Scope) -> E:
     if e.cls is Cls.INT:
         return E(f"sum({_distinct(node)}{e.sql}){where}::bigint", Cls.INT)
     if e.cls is Cls.REAL:
+        c.sums_reals = True
         c.warn("a sum of reals may differ in its last digits: the order of adding is not fixed")
         return E(f"sum({_distinct(node)}{e.sql}){where}", Cls.REAL)
+    c.sums_reals = True
     return E(f"shadow.sum({_distinct(node)}{as_cls(e, Cls.VALUE).sql}){where}", Cls.VALUE)
 
 
@@ -85,11 +87,13 @@ def _real(e: E) -> str:
 
 def avg(c: Compiler, node: Call, scope: Scope) -> E:
     e, where = one(c, node, scope), filtered(c, node, scope)
+    c.sums_reals |= to_int(e).cls is not Cls.INT
     return E(f"avg({_distinct(node)}{_real(e)}){where}", Cls.REAL)
 
 
 def total(c: Compiler, node: Call, scope: Scope) -> E:
     e, where = one(c, node, scope), filtered(c, node, scope)
+    c.sums_reals |= to_int(e).cls is not Cls.INT
     return E(f"COALESCE(sum({_distinct(node)}{_real(e)}){where}, 0)", Cls.REAL, nullable=False)
 
 
@@ -98,7 +102,7 @@ def _extreme(which: str) -> Rule:
 
     def rule(c: Compiler, node: Call, scope: Scope) -> E:
         e, where = one(c, node, scope), filtered(c, node, scope)
-        return extreme(which, e, where, node)
+        return extreme(which, e, where, node, scope)
 
     single = aggregate(rule)
 
@@ -108,10 +112,14 @@ def _extreme(which: str) -> Rule:
     return either
 
 
-def extreme(which: str, e: E, where: str, node: Call, over: str = "") -> E:
+def extreme(which: str, e: E, where: str, node: Call, scope: Scope, over: str = "") -> E:
     e = to_int(e)
     if e.collation not in (None, "BINARY") and e.cls in (Cls.TEXT, Cls.VALUE):
-        raise Refusal(f"{which}() under collation {e.collation}", node)
+        if over:
+            raise Refusal(f"{which}() OVER under collation {e.collation}", node)
+        order = f"{collate(e, e.collation or 'BINARY')} {'ASC' if which == 'min' else 'DESC'} NULLS LAST"
+        first = f", {scope.first_row}" if scope.first_row and " NULLS LAST" not in scope.first_row else ""
+        return E(f"(array_agg({e.sql} ORDER BY {order}{first}){where})[1]", e.cls)
     if e.cls in (Cls.INT, Cls.REAL):
         return E(f"{which}({e.sql}){where}{over}", e.cls)
     if e.cls is Cls.TEXT:

@@ -286,9 +286,8 @@ def _in_list(e: E, items: list[E]) -> tuple[str, list[str]] | None:
         if b.cls is Cls.NULL:
             texts.append("NULL")
             continue
-        if b.cls is not e.cls:
-            if not (e.cls is Cls.REAL and b.cls is Cls.INT):
-                return None
+        if b.cls is not e.cls and not (e.cls is Cls.REAL and b.cls is Cls.INT):
+            return None
         texts.append(b.loose if (b.is_const or b.param) and not (e.is_const or e.param) else b.sql)
     return e.wrapped, texts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..compiler import Compiler, Refusal, Rule
 from ..scope import Scope
 from ..syntax import Binary, Call, Expr, Keyword, Literal
-from ..typed import NULL, Cls, E, as_cls, call, to_int, to_text
+from ..typed import FALSE, NULL, Cls, E, as_cls, call, to_int, to_text
 
 #: Calls whose result is JSON: as an argument it is taken as JSON, not as a string.
 _JSON_RESULTS = frozenset(
@@ -51,6 +51,13 @@ def _text(pg_name: str, low: int, high: int | None, cls: Cls) -> Rule:
         return E(call(pg_name, *(to_text(a).sql for a in args)), cls)
 
     return rule
+
+
+def valid(c: Compiler, node: Call, scope: Scope) -> E:
+    (e,) = _args(c, node, scope, 1, 1)
+    if e.cls is Cls.NULL:
+        return FALSE
+    return E(f"COALESCE(shadow.json_valid({to_text(e).sql}), FALSE)", Cls.BOOL, nullable=False)
 
 
 def is_json(node: Expr) -> bool:
@@ -120,7 +127,7 @@ def quote(c: Compiler, node: Call, scope: Scope) -> E:
 FUNCTIONS = {
     "json_extract": extract,
     "json": _text("shadow.json", 1, 1, Cls.TEXT),
-    "json_valid": _text("shadow.json_valid", 1, 1, Cls.BOOL),
+    "json_valid": valid,
     "json_type": _text("shadow.json_type", 1, 2, Cls.TEXT),
     "json_array_length": _text("shadow.json_array_length", 1, 2, Cls.INT),
     "json_patch": _text("shadow.json_patch", 2, 2, Cls.TEXT),

@@ -73,9 +73,10 @@ def over(c: Compiler, node: Call, scope: Scope) -> E:
     if name == "count":
         return E(f"count({e.sql}){where}{text}", Cls.INT, nullable=False)
     if name in ("min", "max"):
-        return aggregates.extreme(name, e, where, node, text)
+        return aggregates.extreme(name, e, where, node, scope, text)
     if name == "sum" and e.cls is Cls.INT:
         return E(f"(sum({e.sql}){where}{text})::bigint", Cls.INT)
+    c.sums_reals |= e.cls is not Cls.INT
     real = arithmetic.cast_to(e, "real").sql
     if name == "sum" and e.cls is Cls.REAL:
         return E(f"sum({real}){where}{text}", Cls.REAL)

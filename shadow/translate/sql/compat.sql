@@ -195,7 +195,7 @@ $$ SELECT CASE WHEN (shadow.numeric(x)).cls = 1 THEN shadow.v((shadow.numeric(x)
 
 CREATE OR REPLACE FUNCTION shadow.misfit(kind text, target text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RAISE EXCEPTION 'shadow: % does not fit a column of type %', kind, target USING ERRCODE = 'datatype_mismatch';
+    RAISE EXCEPTION 'shadow: % does not fit a column of type %', kind, target USING ERRCODE = 'invalid_text_representation';
 END $$;
 
 CREATE OR REPLACE FUNCTION shadow.to_bigint(x shadow.value) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -228,6 +228,9 @@ BEGIN
     IF x IN (0, 1) THEN RETURN x = 1; END IF;
     PERFORM shadow.misfit('an integer other than 0 and 1', 'boolean');
 END $$;
+
+CREATE OR REPLACE FUNCTION shadow.to_boolean(x shadow.value) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+$$ SELECT shadow.to_boolean(shadow.to_bigint(x)) $$;
 
 -- Text into a column of numeric affinity (TIMESTAMP, BOOLEAN ...): what looks like a number would be stored as one.
 CREATE OR REPLACE FUNCTION shadow.keep_text(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$

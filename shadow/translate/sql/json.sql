@@ -11,8 +11,16 @@ BEGIN
     END CASE;
 END $$;
 
+-- Text to json; what is none is SQLite's error, not one of types.
+CREATE OR REPLACE FUNCTION shadow.as_json(x text) RETURNS json LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    RETURN x::json;
+EXCEPTION WHEN invalid_text_representation OR untranslatable_character OR invalid_parameter_value THEN
+    RAISE EXCEPTION 'malformed JSON' USING ERRCODE = 'raise_exception';
+END $$;
+
 CREATE OR REPLACE FUNCTION shadow.json(x text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_compact(x::json) $$;
+$$ SELECT shadow.json_compact(shadow.as_json(x)) $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_valid(x text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -68,12 +76,12 @@ $$ SELECT CASE json_typeof(j) WHEN 'string' THEN shadow.v(j #>> '{}') WHEN 'numb
     WHEN 'boolean' THEN shadow.v((j #>> '{}')::boolean) WHEN 'null' THEN NULL ELSE shadow.v(shadow.json_compact(j)) END $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_extract(x text, path text) RETURNS shadow.value LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_value(shadow.json_at(x::json, shadow.json_path(path))) $$;
+$$ SELECT shadow.json_value(shadow.json_at(shadow.as_json(x), shadow.json_path(path))) $$;
 CREATE OR REPLACE FUNCTION shadow.json_extract_all(x text, paths text[]) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT '[' || string_agg(COALESCE(shadow.json_compact(shadow.json_at(x::json, shadow.json_path(p))), 'null'), ',' ORDER BY n) || ']'
+$$ SELECT '[' || string_agg(COALESCE(shadow.json_compact(shadow.json_at(shadow.as_json(x), shadow.json_path(p))), 'null'), ',' ORDER BY n) || ']'
     FROM unnest(paths) WITH ORDINALITY AS t(p, n) $$;
 CREATE OR REPLACE FUNCTION shadow.json_subtext(x text, path text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_compact(shadow.json_at(x::json, shadow.json_path(path))) $$;
+$$ SELECT shadow.json_compact(shadow.json_at(shadow.as_json(x), shadow.json_path(path))) $$;
 CREATE OR REPLACE FUNCTION shadow.json_key(x text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
 $$ SELECT CASE WHEN x LIKE '$%' THEN x WHEN x LIKE '[%' THEN '$' || x ELSE '$."' || x || '"' END $$;
 CREATE OR REPLACE FUNCTION shadow.json_key(x bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
@@ -83,16 +91,16 @@ CREATE OR REPLACE FUNCTION shadow.json_kind(j json) RETURNS text LANGUAGE sql IM
 $$ SELECT CASE json_typeof(j) WHEN 'string' THEN 'text' WHEN 'boolean' THEN j #>> '{}'
     WHEN 'number' THEN CASE WHEN j #>> '{}' ~ '[.eE]' THEN 'real' ELSE 'integer' END ELSE json_typeof(j) END $$;
 CREATE OR REPLACE FUNCTION shadow.json_type(x text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_kind(x::json) $$;
+$$ SELECT shadow.json_kind(shadow.as_json(x)) $$;
 CREATE OR REPLACE FUNCTION shadow.json_type(x text, path text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_kind(shadow.json_at(x::json, shadow.json_path(path))) $$;
+$$ SELECT shadow.json_kind(shadow.json_at(shadow.as_json(x), shadow.json_path(path))) $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_count(j json) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
 $$ SELECT CASE WHEN json_typeof(j) = 'array' THEN json_array_length(j) ELSE 0 END::bigint $$;
 CREATE OR REPLACE FUNCTION shadow.json_array_length(x text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_count(x::json) $$;
+$$ SELECT shadow.json_count(shadow.as_json(x)) $$;
 CREATE OR REPLACE FUNCTION shadow.json_array_length(x text, path text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_count(shadow.json_at(x::json, shadow.json_path(path))) $$;
+$$ SELECT shadow.json_count(shadow.json_at(shadow.as_json(x), shadow.json_path(path))) $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_quote(x shadow.value) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT CASE (x).cls WHEN 1 THEN shadow.text(x) WHEN 2 THEN to_json((x).txt)::text ELSE 'null' END $$;
@@ -124,7 +132,7 @@ BEGIN
     RETURN shadow.json_compact(j);
 END $$;
 CREATE OR REPLACE FUNCTION shadow.json_edit(x text, path text, new text, mode text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT CASE WHEN x IS NULL OR path IS NULL THEN NULL ELSE shadow.json_put(x::json, shadow.json_path(path), COALESCE(new, 'null'), mode) END $$;
+$$ SELECT CASE WHEN x IS NULL OR path IS NULL THEN NULL ELSE shadow.json_put(shadow.as_json(x), shadow.json_path(path), COALESCE(new, 'null'), mode) END $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_drop(j json, path text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE s record; parts text[] := '{}'; e record; i int; found boolean := false;
@@ -151,7 +159,7 @@ BEGIN
     RETURN shadow.json_compact(j);
 END $$;
 CREATE OR REPLACE FUNCTION shadow.json_remove(x text, path text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_drop(x::json, shadow.json_path(path)) $$;
+$$ SELECT shadow.json_drop(shadow.as_json(x), shadow.json_path(path)) $$;
 
 -- RFC 7396.
 CREATE OR REPLACE FUNCTION shadow.json_merge(a json, b json) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -172,7 +180,7 @@ BEGIN
     RETURN '{' || array_to_string(parts, ',') || '}';
 END $$;
 CREATE OR REPLACE FUNCTION shadow.json_patch(x text, y text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-$$ SELECT shadow.json_merge(x::json, y::json) $$;
+$$ SELECT shadow.json_merge(shadow.as_json(x), shadow.as_json(y)) $$;
 
 CREATE OR REPLACE FUNCTION shadow.json_walk(j json, at text, holder text, k shadow.value, deep boolean, level int)
 RETURNS TABLE (key shadow.value, value shadow.value, type text, atom shadow.value, parent bigint, fullkey text, path text)
@@ -203,7 +211,7 @@ RETURNS TABLE (key shadow.value, value shadow.value, type text, atom shadow.valu
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE r record; n bigint := 0;
 BEGIN
-    FOR r IN SELECT * FROM shadow.json_walk(shadow.json_at(x::json, shadow.json_path(root)), root, root, NULL, false, 0) LOOP
+    FOR r IN SELECT * FROM shadow.json_walk(shadow.json_at(shadow.as_json(x), shadow.json_path(root)), root, root, NULL, false, 0) LOOP
         n := n + 1; key := r.key; value := r.value; type := r.type; atom := r.atom; id := n; parent := NULL;
         fullkey := r.fullkey; path := r.path;
         RETURN NEXT;
@@ -215,7 +223,7 @@ RETURNS TABLE (key shadow.value, value shadow.value, type text, atom shadow.valu
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE r record; n bigint := -1;
 BEGIN
-    FOR r IN SELECT * FROM shadow.json_walk(shadow.json_at(x::json, shadow.json_path(root)), root, root, NULL, true, 0) LOOP
+    FOR r IN SELECT * FROM shadow.json_walk(shadow.json_at(shadow.as_json(x), shadow.json_path(root)), root, root, NULL, true, 0) LOOP
         n := n + 1; key := r.key; value := r.value; type := r.type; atom := r.atom; id := n; parent := NULL;
         fullkey := r.fullkey; path := r.path;
         RETURN NEXT;
