@@ -28,7 +28,8 @@ def report(outcome: Outcome, *, as_json: bool) -> int:
 def _lines(outcome: Outcome) -> Iterator[str]:
     words = outcome.result.value.replace("_", " ")
     yield f"{outcome.direction.value}: {words}" + (f": {outcome.why}" if outcome.why else "")
-    yield f"primary is {outcome.primary.value}, epoch {outcome.epoch}, position {outcome.position}"
+    at = f", position {outcome.position}" if outcome.position else ""
+    yield f"primary is {outcome.primary.value}, epoch {outcome.epoch}{at}"
     if outcome.ok:
         yield (
             f"the app waited at most {duration(outcome.wait_seconds)}, the fence was held"
