@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as PgConnection
 
 from .. import journal
 from ..config import Settings
-from ..flag import control, guards
+from ..flag import control, guards, proof
 from ..flag.control import ControlRecord, State
 from ..journal.record import EpochChanged
 from ..reverse.applier import read_start
@@ -109,6 +109,7 @@ def adopt(
                 _export(settings, theirs.epoch, cursor.fetchall())
                 cursor.execute("DELETE FROM shadow.change WHERE pair = %s", (pair,))
                 cursor.execute("DELETE FROM shadow.applied WHERE pair = %s", (pair,))
+                proof.void(cursor, pair, "forced rollback")
                 control.write_target(cursor, pair, ours)
             cursor.execute("COMMIT")
         finally:

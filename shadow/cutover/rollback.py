@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as PgConnection
 from .. import journal
 from ..config import Settings
 from ..errors import FenceTimeout
-from ..flag import control, guards
+from ..flag import control, guards, proof
 from ..flag.control import ControlRecord, State
 from ..journal.record import EpochChanged
 from ..postgres.connect import connect
@@ -293,6 +293,7 @@ def _look_for_stragglers(attempt: Attempt, drained: Drained) -> None:
         changes.prune(cursor, attempt.pair, drained.snapshot)
         left = changes.pending(cursor, attempt.pair, drained.snapshot)
         if left:
+            proof.void(cursor, attempt.pair, "changes past the fence of a rollback")
             attempt.warn(
                 f"{left} changes were made in PostgreSQL by sessions that do not take the fence; they are in"
                 " shadow.change and not in SQLite: run `shadow verify --repair`"

@@ -9,14 +9,13 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from appload import App
 from flagging import FORCED, SCHEMA, FlagPair, apply_all, cut_over, start
+from switching import CUTOVER_COMMITTED, CUTOVER_STEPS, ROLLBACK_COMMITTED, ROLLBACK_STEPS, agree, run_switch
 
 from shadow.config import configure
 from shadow.cutover.outcome import Result
@@ -26,39 +25,6 @@ from shadow.types import Side
 
 SEED = int(os.environ.get("SHADOW_SIMULATION_SEED", "1"))
 
-CUTOVER_STEPS = (
-    "cutover.check_gates",
-    "cutover.prepare",
-    "cutover.catch_up",
-    "cutover.announce",
-    "cutover.take_write_lock",
-    "cutover.drain",
-    "cutover.prepare_target",
-    "holder.committing",
-    "holder.committed",
-    "cutover.commit_origin",
-    "cutover.activate_target",
-    "cutover.settle",
-)
-#: From here on the cutover has happened.
-CUTOVER_COMMITTED = ("holder.committed", "cutover.commit_origin", "cutover.activate_target", "cutover.settle")
-ROLLBACK_STEPS = (
-    "rollback.catch_up",
-    "rollback.announce",
-    "rollback.take_fence",
-    "rollback.drain_and_prepare",
-    "rollback.commit_target",
-    "rollback.activate_origin",
-    "rollback.look_for_stragglers",
-    "rollback.settle",
-)
-ROLLBACK_COMMITTED = (
-    "rollback.commit_target",
-    "rollback.activate_origin",
-    "rollback.look_for_stragglers",
-    "rollback.settle",
-)
-
 
 @pytest.fixture
 def pair(sqlite_path: Path, pg_dsn: str) -> FlagPair:
@@ -66,19 +32,6 @@ def pair(sqlite_path: Path, pg_dsn: str) -> FlagPair:
     with closing(sqlite3.connect(sqlite_path)) as conn:
         conn.executescript(SCHEMA)
     return start(settings)
-
-
-def run_switch(pair: FlagPair, verb: str, failpoint: str) -> subprocess.CompletedProcess[str]:
-    here = Path(__file__).resolve().parents[1]
-    path = os.pathsep.join(p for p in (str(here.parent), os.environ.get("PYTHONPATH")) if p)
-    return subprocess.run(
-        [sys.executable, str(here / "switchcommand.py"), verb, pair.path, pair.dsn],
-        env={**os.environ, "SHADOW_FAILPOINT": failpoint, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def settle_and_check(pair: FlagPair, app: App) -> None:
@@ -91,14 +44,6 @@ def settle_and_check(pair: FlagPair, app: App) -> None:
         assert outcome.result is Result.DONE, outcome.why
     apply_all(pair)
     app.check()
-
-
-def agree(pair: FlagPair) -> Side:
-    """Both records are the same and active."""
-    ours = pair.origin("SELECT epoch, attempt, primary_side, state FROM _shadow_control")
-    assert ours == pair.target("SELECT epoch, attempt, primary_side, state FROM shadow.control")
-    assert ours[0][3] == "active"
-    return Side(ours[0][2])
 
 
 @pytest.mark.parametrize("step", CUTOVER_STEPS)
