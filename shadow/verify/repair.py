@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -135,7 +135,8 @@ class _Repair:
         try:
             with self._target.cursor() as cursor:
                 self._hold(cursor)
-                catalog, widened = self._fit_types(cursor, load_catalog(cursor, self._pair))
+                present = load_catalog(cursor, self._pair)
+                catalog, widened = self._fit_types(cursor, present, wanted)
                 names = _names(catalog, wanted)
                 found = []
                 for name in names:
@@ -168,10 +169,14 @@ class _Repair:
         if not self._broken and (row[0], bytes(row[1])) != (self._position, self._nonce):
             raise TargetUnavailable(f"the applied position of {self._pair} moved during the repair; try again")
 
-    def _fit_types(self, cursor: PgCursor, catalog: Catalog) -> tuple[Catalog, dict[str, tuple[str, ...]]]:
+    def _fit_types(
+        self, cursor: PgCursor, catalog: Catalog, wanted: Collection[str] | None
+    ) -> tuple[Catalog, dict[str, tuple[str, ...]]]:
         """The snapshot's schema, with columns widened whose values no longer fit; their tables are made anew, empty."""
         fresh = inspect(self._origin, pg_schema=self._pair, types=column_types(catalog))
-        found = profile_rows(self._origin, fresh)
+        names = _names(fresh, wanted)
+        looked_at = replace(fresh, tables={name: fresh.tables[name] for name in names})
+        found = profile_rows(self._origin, looked_at)
         blocking = [f for f in found.findings if f.blocking]
         if blocking:
             raise OriginError(blocking[0].message)
@@ -250,8 +255,7 @@ class _Repair:
 
 
 def _without(catalog: Catalog, keys: set[str]) -> Catalog:
-    tables = {k: t for k, t in catalog.tables.items() if k not in keys}
-    return Catalog(tables, catalog.views, catalog.triggers, catalog.pg_schema, catalog.version)
+    return replace(catalog, tables={k: t for k, t in catalog.tables.items() if k not in keys})
 
 
 def _names(catalog: Catalog, wanted: Collection[str] | None) -> list[str]:
