@@ -13,7 +13,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,14 @@ _UNKNOWN_NAMES = frozenset(("42P01", "42703", "42883"))
 
 class _SchemaMoved(Exception):
     """The statement was planned with another catalog than the one that stands; nothing was done."""
+
+
+class _Misfit(sqlite3.IntegrityError):
+    """A value does not fit its column's PostgreSQL type; nothing was done. Never leaves the session."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("datatype mismatch")
+        self.detail = detail
 
 
 class RemoteSession:
@@ -89,6 +97,9 @@ class RemoteSession:
             try:
                 result = self._dispatch(plan, values, implicit_begin)
             except _SchemaMoved:
+                continue
+            except _Misfit as misfit:
+                self._widen(plan, values, misfit)
                 continue
             if result.lastrowid is None:
                 result.lastrowid = self.last_insert_rowid
@@ -237,6 +248,15 @@ class RemoteSession:
         if own:
             self.commit()
 
+    def note_change(self, sql: str, new_tables: Sequence[str] = ()) -> None:
+        """Tell the way back to SQLite, where it is prepared, of a change that is no row; capture new tables."""
+        cursor = self.cursor()
+        cursor.execute("SELECT to_regproc('shadow.capture_ddl') IS NOT NULL")
+        if (cursor.fetchone() or (0,))[0]:
+            for table in new_tables:
+                cursor.execute("SELECT shadow.capture(%s, %s)", (self._pair, table))
+            cursor.execute("SELECT shadow.capture_ddl(%s, %s)", (self._pair, sql))
+
     def shared_pragma(self, name: str) -> int:
         """A number that SQLite keeps in the file's header."""
         cursor = self._plain("SELECT value FROM shadow.pragma WHERE pair = %s AND name = %s", (self._pair, name))
@@ -252,9 +272,7 @@ class RemoteSession:
                 " ON CONFLICT (pair, name) DO UPDATE SET value = excluded.value",
                 (self._pair, name, value),
             )
-            cursor.execute("SELECT to_regproc('shadow.capture_ddl') IS NOT NULL")
-            if (cursor.fetchone() or (0,))[0]:
-                cursor.execute("SELECT shadow.capture_ddl(%s, %s)", (self._pair, f"PRAGMA {name} = {value}"))
+            self.note_change(f"PRAGMA {name} = {value}")
 
     def size_bytes(self) -> int:
         """How much the app's tables take in PostgreSQL."""
@@ -823,8 +841,23 @@ class RemoteSession:
             state.remember((sql, shape), plan)
         return plan
 
+    def _widen(self, plan: Plan, values: Params, misfit: _Misfit) -> None:
+        """Make room for a value that SQLite would store, or raise what SQLite says of it."""
+        from .remote_widen import misfit_columns, widen
+
+        columns = misfit_columns(self._state(), plan.statement, values, misfit.detail)
+        if not columns:
+            raise _plain_mismatch() from misfit
+        with self.schema_change():
+            widen(self, plan.statement.name, columns)
+
     def _translate(self, error: PgError) -> sqlite3.Error:
         from ..postgres.errors import to_sqlite_error
+        from .remote_widen import is_misfit
+
+        message = error.diag.message_primary or ""
+        if is_misfit(error.pgcode, message):
+            return _Misfit(message)
 
         state = self._tx.local or self._store.current
         return to_sqlite_error(error, None if state is None else state.catalog)
@@ -853,6 +886,12 @@ def _locked() -> sqlite3.Error:
     from ..postgres.errors import locked
 
     return locked()
+
+
+def _plain_mismatch() -> sqlite3.Error:
+    from ..postgres.errors import sqlite_error
+
+    return sqlite_error(sqlite3.IntegrityError, "datatype mismatch", 20, "SQLITE_MISMATCH")
 
 
 def _lost(detail: str) -> sqlite3.Error:

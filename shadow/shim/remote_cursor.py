@@ -105,7 +105,7 @@ class RemoteCursor(Cursor):
         factory = self.row_factory
         if factory is None:
             return rows
-        if isinstance(factory, type) and issubclass(factory, sqlite3.Row):
+        if _makes_rows(factory):
             primed = shown.result.primed
             return [factory(primed, row) for row in rows]
         return [factory(self, row) for row in rows]
@@ -142,9 +142,14 @@ def _shape(cursor: RemoteCursor, shown: _Shown, row: Any) -> Any:
     factory = cursor.row_factory
     if factory is None:
         return row
-    if isinstance(factory, type) and issubclass(factory, sqlite3.Row):
+    if _makes_rows(factory):
         return factory(shown.result.primed, row)
     return factory(cursor, row)
+
+
+def _makes_rows(factory: Any) -> bool:
+    """sqlite3.Row takes its names from the C side of its cursor: it needs a primed one."""
+    return factory is sqlite3.Row or (isinstance(factory, type) and issubclass(factory, sqlite3.Row))
 
 
 def _text_converter(factory: Any) -> Any:

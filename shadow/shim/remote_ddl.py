@@ -7,7 +7,6 @@ holds the fence against other DDL, taken before the snapshot: who waited sees wh
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -54,20 +53,16 @@ def _change(session: RemoteSession, sql: str, statement: Statement) -> None:
     catalog = replica.catalog(state.catalog.pg_schema, types_after(state.catalog, sql))
     pair = state.catalog.pg_schema
     cursor = session.cursor()
-    _build(session, cursor, plan_evolve(state.catalog, catalog, sql))
+    build_plan(session, cursor, plan_evolve(state.catalog, catalog, sql))
     save_catalog(cursor, pair, replica.objects, catalog)
-    cursor.execute("SELECT to_regproc('shadow.capture_ddl') IS NOT NULL")
-    if (cursor.fetchone() or (0,))[0]:
-        for key, table in catalog.tables.items():
-            if key not in state.catalog.tables and not table.virtual:
-                cursor.execute("SELECT shadow.capture(%s, %s)", (pair, pg_name(table.name)))
-        cursor.execute("SELECT shadow.capture_ddl(%s, %s)", (pair, sql))
+    fresh = [t for key, t in catalog.tables.items() if key not in state.catalog.tables and not t.virtual]
+    session.note_change(sql, [pg_name(table.name) for table in fresh])
     session.adopt(SchemaState(state.version + 1, catalog, replica, time.monotonic()))
     if statement.as_select:
         _fill(session, sql, statement)
 
 
-def _build(session: RemoteSession, cursor: PgCursor, plan: Plan) -> None:
+def build_plan(session: RemoteSession, cursor: PgCursor, plan: Plan) -> None:
     """Run a plan; uniqueness that the rows break is the app's error, what PostgreSQL cannot express is left out."""
     import psycopg2
 
@@ -110,7 +105,3 @@ def _fill(session: RemoteSession, sql: str, statement: Statement) -> None:
         changes, total, last = session.changes, session.total_changes, session.last_insert_rowid
         session.execute(insert, ())
         session.changes, session.total_changes, session.last_insert_rowid = changes, total, last
-
-
-def as_sqlite_error(error: Exception) -> sqlite3.Error | None:
-    return error if isinstance(error, sqlite3.Error) else None
