@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, OriginError
 from .output import print_json, say
 from .settings import Json, SqlitePath, require_file
 
 if TYPE_CHECKING:
-    from ..translate import Translation
-    from ..translate.catalog import Catalog
+    from ..schema import Objects
+    from ..translate import Unsupported
 
 
 def register(app: typer.Typer) -> None:
@@ -28,24 +29,34 @@ def translate(
     sql: Annotated[
         str | None, typer.Argument(metavar="[SQL | - | FILE]", help="Statements; '-' or nothing reads standard input.")
     ] = None,
+    types: Annotated[
+        str | None,
+        typer.Option(
+            "--types",
+            metavar="int,str,...",
+            help="Classes of the bound values in order (int, float, str, bytes, None), as the app binds them;"
+            " without them the text has to work for any.",
+        ),
+    ] = None,
     sqlite: SqlitePath = None,
     as_json: Json = False,
 ) -> int:
     """Show what a SQLite statement becomes on PostgreSQL, which rules applied, or why it cannot be translated.
 
-    With --sqlite (or $SQLITE_PATH) the file's schema is at hand: types, keys, collations. Without it tables are taken as they come, and
-    the output can be more careful than needed. Exit code 1: a statement is not supported.
+    The schema must be at hand: from the file of --sqlite (or $SQLITE_PATH), or from CREATE TABLE statements in the text
+    itself; types, keys and collations decide what a statement means. Exit code 1: a statement is not supported.
 
     \b
-    shadow translate "SELECT * FROM kpis WHERE created_at > datetime('now', '-7 days')"
+    shadow translate "SELECT strftime('%Y-%m', 'now'), date('now', '-7 days')"
     shadow translate --sqlite catalog.db "INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)"
+    shadow translate --sqlite catalog.db --types int "SELECT * FROM kpis WHERE id = ?"
     shadow translate --sqlite catalog.db queries.sql
+    cat schema.sql queries.sql | shadow translate
     """
     from ..translate import split
-    from ..translate import translate as translated
 
-    catalog = _catalog(sqlite or os.environ.get("SQLITE_PATH"))
-    shown = [Shown.of(translated(text, catalog)) for text in split(_read(sql)) if text.strip()]
+    reader = _Reader(sqlite or os.environ.get("SQLITE_PATH"), _classes(types))
+    shown = [reader.read(text) for text in split(_read(sql)) if text.strip()]
     if not shown:
         raise ConfigError("there is no SQL to translate; give a statement, a file, or standard input")
     if as_json:
@@ -70,18 +81,48 @@ class Shown:
     #: Reason and place (offsets in `source`).
     unsupported: tuple[str, int, int] | None
 
-    @classmethod
-    def of(cls, one: Translation) -> Shown:
-        reason = one.unsupported
-        return cls(
-            one.source.strip(),
-            str(one.kind),
-            tuple(step.sql for step in one.steps),
-            tuple(tuple(_parameter(p) for p in step.params) for step in one.steps),
-            one.rules,
-            one.warnings,
-            None if reason is None else (reason.reason, reason.start, reason.end),
+
+class _Reader:
+    """Statements in order: DDL among them is known to those that follow."""
+
+    def __init__(self, path: str | None, types: tuple[type, ...] | None) -> None:
+        from ..schema import Replica
+
+        self._types = types
+        self._has_file = bool(path)
+        self._replica = Replica(_objects(path) if path else [])
+        self._catalog = self._replica.catalog()
+
+    def read(self, text: str) -> Shown:
+        import sqlite3
+
+        from ..translate import Kind, translate
+
+        one = translate(text, self._catalog, param_types=self._types)
+        reason = None if one.unsupported is None else self._reason(one.unsupported)
+        postgres, parameters = (
+            tuple(s.sql for s in one.steps),
+            tuple(tuple(map(_parameter, s.params)) for s in one.steps),
         )
+        try:
+            if one.kind is Kind.DDL:
+                postgres, parameters = self._evolve(text), ()
+            elif one.kind is Kind.OTHER and reason is None:
+                self._replica.describe(text)
+        except sqlite3.Error as error:  # SQLite itself refuses it
+            reason = (f"SQLite says: {error}", 0, len(text.rstrip()))
+        return Shown(one.source, str(one.kind), postgres, parameters, one.rules, one.warnings, reason)
+
+    def _evolve(self, ddl: str) -> tuple[str, ...]:
+        from ..schema import evolve
+
+        before, self._replica = self._catalog, self._replica.evolve(ddl)
+        self._catalog = self._replica.catalog()
+        return tuple(evolve(before, self._catalog, ddl))
+
+    def _reason(self, why: Unsupported) -> tuple[str, int, int]:
+        hint = "" if self._has_file or not why.reason.startswith("no such") else "; give the schema with --sqlite PATH"
+        return why.reason + hint, why.start, why.end
 
 
 def _parameter(param: object) -> str:
@@ -99,8 +140,8 @@ def _lines(shown: list[Shown]) -> Iterator[str]:
             continue
         if not one.postgres:
             yield f"-- {one.kind}: handled without a PostgreSQL statement"
-        for text, parameters in zip(one.postgres, one.parameters, strict=True):
-            yield text.rstrip(";") + ";"
+        for text, parameters in itertools.zip_longest(one.postgres, one.parameters, fillvalue=()):
+            yield str(text).rstrip(";") + ";"
             if parameters:
                 yield "-- %s: " + ", ".join(parameters)
         if one.rules:
@@ -122,6 +163,16 @@ def _underlined(one: Shown) -> Iterator[str]:
     yield f"-- not supported: {reason}"
 
 
+def _classes(types: str | None) -> tuple[type, ...] | None:
+    if types is None:
+        return None
+    known = {kind.__name__: kind for kind in (int, float, str, bytes)} | {"None": type(None)}
+    try:
+        return tuple(known[name.strip()] for name in types.split(","))
+    except KeyError as error:
+        raise ConfigError(f"--types has {error.args[0]!r}; the classes are {', '.join(known)}") from None
+
+
 def _read(sql: str | None) -> str:
     if sql is None or sql == "-":
         return sys.stdin.read()
@@ -132,18 +183,16 @@ def _read(sql: str | None) -> str:
     return Path(sql).read_text("utf-8") if is_file else sql
 
 
-def _catalog(path: str | None) -> Catalog:
-    from ..translate.catalog import Catalog
-
-    if not path:
-        return Catalog()
+def _objects(path: str) -> Objects:
     import sqlite3
 
-    from ..schema import inspect
+    from ..schema import objects
 
     require_file(path)
     conn = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
     try:
-        return inspect(conn)
+        return objects(conn)
+    except sqlite3.DatabaseError as error:
+        raise OriginError(f"{path} cannot be read as a SQLite database: {error}") from error
     finally:
         conn.close()
