@@ -164,9 +164,9 @@ def open_attempt(direction: Direction, settings: Settings, *, reason: str, who: 
         target = connect(dsn_of(settings), purpose=direction.value, autocommit=True)
         try:
             take_switch_lock(target, settings.pg_schema)
-            before = agreed_record(origin, target, settings.pg_schema)
-            attempt_id = f"{direction.value}-{secrets.token_hex(6)}"
             who = who or default_who()
+            before = _settled_record(settings, origin, target, who)
+            attempt_id = f"{direction.value}-{secrets.token_hex(6)}"
             outcome = Outcome(
                 direction, Result.CALLED_OFF, "", attempt_id, before.primary, before.epoch, reason=reason, who=who
             )
@@ -205,18 +205,22 @@ def take_switch_lock(target: PgConnection, pair: str, wait_seconds: float = _OTH
         cursor.execute("SELECT set_config('lock_timeout', '0', false)")
 
 
-def agreed_record(origin: sqlite3.Connection, target: PgConnection, pair: str) -> ControlRecord:
-    """The record that holds on both sides. Raises when a switch is half done: reconcile first."""
-    ours, theirs = read_both(origin, target, pair)
-    if ours.state is control.State.ACTIVE:
-        if ours.primary is Side.SQLITE and (theirs.state is control.State.PREPARED or theirs == ours):
-            return ours  # PostgreSQL prepared for a cutover that never was: harmless, a new attempt replaces it
-        if theirs == ours:
-            return ours
-    raise TargetError(
-        f"the two sides do not agree who is primary (SQLite: {describe(ours)}; PostgreSQL: {describe(theirs)});"
-        " run `shadow status`, the agent settles it"
-    )
+def _settled_record(settings: Settings, origin: sqlite3.Connection, target: PgConnection, who: str) -> ControlRecord:
+    """The record that holds on both sides; what an attempt before this one left half done is settled first."""
+    from .reconcile import settle_records  # it stands on this module
+
+    try:
+        settle_records(settings, origin, target, who=who)
+    except psycopg2.Error as error:
+        raise TargetError(f"a half switch cannot be settled: {one_line(error)}; try again") from error
+    settle_hint(settings, origin)
+    ours, theirs = read_both(origin, target, settings.pg_schema)
+    if ours != theirs:
+        raise TargetError(
+            f"the two sides do not agree who is primary (SQLite: {describe(ours)}; PostgreSQL: {describe(theirs)});"
+            " see `shadow status`"
+        )
+    return ours
 
 
 def read_both(origin: sqlite3.Connection, target: PgConnection, pair: str) -> tuple[ControlRecord, ControlRecord]:

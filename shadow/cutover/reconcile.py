@@ -18,10 +18,11 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+import psycopg2
 from psycopg2.extensions import connection as PgConnection
 
 from ..config import Settings
-from ..errors import TargetError
+from ..errors import FenceTimeout, TargetError
 from ..flag import control, guards
 from ..flag.control import ControlRecord, State
 from ..flag.hint import Hint, HintState
@@ -124,7 +125,12 @@ def _undo_rollback(
         cursor.execute("BEGIN")
         try:
             cursor.execute(f"SET LOCAL lock_timeout = {_FENCE_WAIT_MS}")
-            cursor.execute(f"LOCK TABLE {control.fence_table(pair)} IN EXCLUSIVE MODE")
+            try:
+                cursor.execute(f"LOCK TABLE {control.fence_table(pair)} IN EXCLUSIVE MODE")
+            except psycopg2.errors.LockNotAvailable as error:
+                raise FenceTimeout(
+                    "a rollback that died cannot be undone while write transactions are open in PostgreSQL; try again"
+                ) from error
             theirs = control.read_target(cursor, pair)
             if theirs is not None and theirs.accepts_writes(Side.POSTGRES) and theirs.epoch == ours.epoch - 1:
                 _put_origin_back(origin, ours, theirs)

@@ -8,8 +8,9 @@ session that the server itself ends when this process stalls, so the app never w
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
@@ -17,7 +18,6 @@ from psycopg2.extensions import connection as PgConnection
 
 from .. import journal
 from ..config import Settings
-from ..errors import FenceTimeout
 from ..flag import control, guards, proof
 from ..flag.control import ControlRecord, State
 from ..journal.record import EpochChanged
@@ -42,9 +42,8 @@ from .outcome import Direction, Holder, Outcome, Result
 #: So many changes may be left when the switch is announced; the fence waits for them.
 LAG_CHANGES_MAX = 200
 CATCH_UP_SECONDS_MAX = 60.0
-#: With --terminate-holders: how often, and how long each time, the fence is tried after ending who held it.
-_TERMINATE_ROUNDS = 5
-_TERMINATE_WAIT_SECONDS = 0.5
+#: With --terminate-holders: how long their sessions may take to be gone after being told.
+TERMINATE_SECONDS_MAX = 2.0
 
 _HOLDERS = (
     "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.query, ''),"
@@ -93,7 +92,7 @@ def rollback(
 
 
 def _switch(attempt: Attempt, drain_timeout: float, *, terminate: bool, rehearsal: bool) -> None:
-    fence = fence_session(attempt, drain_timeout)
+    fence = fence_session(attempt, drain_timeout + (TERMINATE_SECONDS_MAX if terminate else 0.0))
     try:
         catch_up(attempt)
         try:
@@ -120,14 +119,14 @@ def _switch(attempt: Attempt, drain_timeout: float, *, terminate: bool, rehearsa
         fence.close()
 
 
-def fence_session(attempt: Attempt, drain_timeout: float) -> PgConnection:
+def fence_session(attempt: Attempt, wait_seconds: float) -> PgConnection:
     """The session that will hold the fence. PostgreSQL ends it by itself when we stall inside the fence."""
     stall_ms = str(int(FENCE_SECONDS_MAX * 1000))
     conn = connect(
         attempt.dsn,
         purpose="rollback fence",
         session={
-            "lock_timeout": str(max(1, int(drain_timeout * 1000))),
+            "lock_timeout": str(max(1, int(wait_seconds * 1000))),
             "idle_in_transaction_session_timeout": stall_ms,
             "synchronous_commit": "on",
         },
@@ -159,24 +158,25 @@ def announce(attempt: Attempt, drain_timeout: float) -> None:
 
 
 def take_fence(attempt: Attempt, fence: PgConnection, drain_timeout: float, *, terminate: bool) -> None:
-    """Wait for open write transactions. LOCK takes no snapshot: what the transaction sees begins after the wait."""
+    """Wait for open write transactions. LOCK takes no snapshot: what the transaction sees begins after the wait.
+
+    Whoever comes while it waits stands behind it, so the holders at the deadline are all there are to end.
+    """
     with attempt.step("rollback.take_fence"):
         name = control.fence_table(attempt.pair)
-        attempt.drain_seconds_left(drain_timeout)
-        for round_number in range(_TERMINATE_ROUNDS + 1):
-            try:
-                with fence.cursor() as cursor:
-                    cursor.execute(f"LOCK TABLE {name} IN EXCLUSIVE MODE")
-                return
-            except psycopg2.errors.LockNotAvailable as error:
-                fence.rollback()
-                holders = fence_holders(attempt, name)
-                if not terminate or round_number == _TERMINATE_ROUNDS:
-                    raise CalledOff(_held(drain_timeout, holders), holders=holders) from error
-                _terminate(attempt, holders)
-                with fence.cursor() as cursor:
-                    cursor.execute(f"SET lock_timeout = {int(_TERMINATE_WAIT_SECONDS * 1000)}")
-                fence.commit()
+        timer = threading.Timer(attempt.drain_seconds_left(drain_timeout), _terminate_holders, (attempt, name))
+        if terminate:
+            timer.start()
+        try:
+            with fence.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {name} IN EXCLUSIVE MODE")
+        except psycopg2.errors.LockNotAvailable as error:
+            holders = fence_holders(attempt, name)
+            raise CalledOff(_held(drain_timeout, holders), holders=holders) from error
+        finally:
+            timer.cancel()
+            if terminate:
+                timer.join()
 
 
 def drain_and_prepare(attempt: Attempt, fence: PgConnection, *, rehearsal: bool) -> tuple[Drained, int, bytes]:
@@ -226,12 +226,8 @@ def commit_target(attempt: Attempt, fence: PgConnection, position: int, nonce: b
         try:
             fence.commit()
         except psycopg2.Error as error:
-            if _target_record(attempt) == attempt.before:
-                attempt.note(result=Result.CALLED_OFF)
-                raise FenceTimeout(f"PostgreSQL did not commit the switch: {one_line(error)}") from error
-            if attempt.outcome.result is Result.UNCERTAIN:
-                attempt.note(why=f"PostgreSQL went away while committing ({one_line(error)}); the agent settles it")
-                raise
+            attempt.note(why=f"PostgreSQL went away while committing the switch: {one_line(error)}")
+            raise
         attempt.note(result=Result.DONE, primary=Side.SQLITE, epoch=epoch)
 
 
@@ -248,11 +244,15 @@ def fence_holders(attempt: Attempt, fence_name: str) -> tuple[Holder, ...]:
         return tuple(Holder(pid, who, query[:500], age) for pid, who, query, age in cursor.fetchall())
 
 
-def _terminate(attempt: Attempt, holders: tuple[Holder, ...]) -> None:
-    with attempt.target.cursor() as cursor:
-        for holder in holders:
-            cursor.execute("SELECT pg_terminate_backend(%s)", (holder.pid,))
-    attempt.note(terminated=(*attempt.outcome.terminated, *holders))
+def _terminate_holders(attempt: Attempt, fence_name: str) -> None:
+    try:
+        holders = fence_holders(attempt, fence_name)
+        with attempt.target.cursor() as cursor:
+            for holder in holders:
+                cursor.execute("SELECT pg_terminate_backend(%s)", (holder.pid,))
+        attempt.note(terminated=holders)
+    except psycopg2.Error as error:
+        attempt.warn(f"holders could not be ended: {one_line(error)}")
 
 
 def _held(drain_timeout: float, holders: tuple[Holder, ...]) -> str:
@@ -260,31 +260,21 @@ def _held(drain_timeout: float, holders: tuple[Holder, ...]) -> str:
     return f"open write transactions did not end within {drain_timeout:g} s{by}; --terminate-holders ends them"
 
 
-def _target_record(attempt: Attempt) -> ControlRecord | None:
-    """What PostgreSQL has after a commit of unknown fate; sets DONE when it is ours. None: out of reach."""
-    try:
-        conn = connect(attempt.dsn, purpose="rollback", autocommit=True)
-    except WORLD:
-        return None
-    try:
-        with conn.cursor() as cursor:
-            found = control.read_target(cursor, attempt.pair)
-    finally:
-        conn.close()
-    if found is not None and found.attempt == attempt.id:
-        attempt.note(result=Result.DONE)
-    return found
-
-
 def _mend(attempt: Attempt) -> None:
-    """Undo what a called-off attempt left in SQLite; if that cannot be known now, the agent's reconcile does it."""
+    """Undo what a called-off attempt left in SQLite, or finish what PostgreSQL had committed after all.
+
+    Over a new connection: the old one may be what failed. If nothing can be known now, the agent's reconcile does it.
+    """
     try:
-        settled = reconcile.settle_records(attempt.settings, attempt.origin, attempt.target, who=attempt.who)
+        with closing(connect(attempt.dsn, purpose="rollback", autocommit=True)) as target:
+            settled = reconcile.settle_records(attempt.settings, attempt.origin, target, who=attempt.who)
     except WORLD as error:
         attempt.warn(f"not settled yet ({one_line(error)}); the agent settles it")
         return
     if settled.primary is Side.SQLITE:
         attempt.note(result=Result.DONE, primary=Side.SQLITE, epoch=attempt.before.epoch + 1, why="")
+    elif attempt.outcome.result is Result.UNCERTAIN:
+        attempt.note(result=Result.CALLED_OFF)
 
 
 def _look_for_stragglers(attempt: Attempt, drained: Drained) -> None:
