@@ -34,8 +34,6 @@ class Statement:
     column: str = ""
     #: As in `Finding.kind`; table and identity among them.
     kind: str = "table"
-    #: Tried when `sql` is refused.
-    fallback: str | None = None
     #: False: refused by PostgreSQL, it is left out and reported.
     required: bool = True
 
@@ -63,27 +61,20 @@ def build(cursor: PgCursor, statements: Sequence[Statement]) -> list[Finding]:
 
     findings = []
     for statement in statements:
-        refusal = ""
-        for sql in (statement.sql, statement.fallback):
-            if sql is None:
-                continue
-            cursor.execute("SAVEPOINT shadow_ddl")
-            try:
-                cursor.execute(sql)
-            except psycopg2.Error as error:
-                if cursor.connection.closed:
-                    raise
-                cursor.execute("ROLLBACK TO shadow_ddl")
-                refusal = refusal or str(error.diag.message_primary or error).strip()
-            else:
-                cursor.execute("RELEASE shadow_ddl")
-                break
-        else:
+        cursor.execute("SAVEPOINT shadow_ddl")
+        try:
+            cursor.execute(statement.sql)
+        except psycopg2.Error as error:
+            if cursor.connection.closed:
+                raise
+            cursor.execute("ROLLBACK TO shadow_ddl")
             where = f"{statement.table}.{statement.column}".rstrip(".")
+            refusal = str(error.diag.message_primary or error).strip()
             message = f"{statement.kind} of {where} is refused by PostgreSQL: {refusal}"
             if statement.required:
-                raise TargetError(message)
+                raise TargetError(message) from error
             findings.append(Finding(statement.table, statement.column, statement.kind, message))
+        cursor.execute("RELEASE shadow_ddl")
     return findings
 
 
@@ -135,10 +126,10 @@ def default_sql(catalog: Catalog, table: Table, column: Column) -> str | Finding
             return pg_literal(stored_constant(column), column.pg_type)
         except (DoesNotFit, sqlite3.Error) as error:
             return Finding(table.name, column.name, "default", f"DEFAULT {column.default} is left out: {error}")
-    text = translated.expression(column.default, table, catalog)
+    text = translated.stored(column.default, column, table, catalog)
     if isinstance(text, translated.Refused):
         return Finding(table.name, column.name, "default", f"DEFAULT {column.default} is left out: {text.reason}")
-    return f"CAST({text} AS {column.pg_type.value})"
+    return f"({text})"
 
 
 _NOW = ("current_timestamp", "current_date", "current_time")
@@ -174,18 +165,11 @@ def plan_generated(catalog: Catalog, table: Table, column: Column) -> Statement 
     add = (
         f"ALTER TABLE {pg_table(catalog, table)} ADD COLUMN {pg_quote(column.name)} {column_definition(table, column)}"
     )
-    text = translated.expression(column.generated or "NULL", table, catalog)
+    text = translated.stored(column.generated or "NULL", column, table, catalog)
     if isinstance(text, translated.Refused):
         message = f"generated column {table.name}.{column.name} does not translate: {text.reason}"
         return Finding(table.name, column.name, "generated", message)
-    return Statement(
-        f"{add} GENERATED ALWAYS AS (CAST({text} AS {column.pg_type.value})) STORED",
-        table.name,
-        column.name,
-        "generated",
-        fallback=f"{add} GENERATED ALWAYS AS ({text}) STORED",
-        required=False,
-    )
+    return Statement(f"{add} GENERATED ALWAYS AS ({text}) STORED", table.name, column.name, "generated", required=False)
 
 
 def plan_indexes(catalog: Catalog, tables: Sequence[Table] | None = None) -> Plan:

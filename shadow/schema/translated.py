@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..translate.catalog import Catalog, Table, View
+from ..translate.catalog import Catalog, Column, Table, View
 from .names import quote
 
 
@@ -16,12 +16,22 @@ class Refused:
 
 
 def expression(text: str, table: Table, catalog: Catalog) -> str | Refused:
-    """A DEFAULT, index term or generated column."""
+    """An index term."""
     from ..translate import Untranslatable  # not before it is needed: the shim stays light
     from ..translate import expression as translated
 
     try:
         return translated(text, table, catalog)
+    except Untranslatable as error:
+        return Refused(str(error))
+
+
+def stored(text: str, column: Column, table: Table, catalog: Catalog) -> str | Refused:
+    """A DEFAULT or a generated column, in the column's type, as SQLite converts what it stores there."""
+    from ..translate import Untranslatable, stored_expression
+
+    try:
+        return stored_expression(text, column, table, catalog)
     except Untranslatable as error:
         return Refused(str(error))
 

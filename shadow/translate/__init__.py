@@ -9,7 +9,7 @@ and place, never a guess. docs/reference/translation.md tells what becomes of wh
 
 from __future__ import annotations
 
-from .api import Untranslatable, compat_sql, condition, expression, translate
+from .api import Untranslatable, compat_sql, condition, expression, stored_expression, translate
 from .catalog import Catalog
 from .lexer import split
 from .shape import fingerprint, normalise
@@ -31,5 +31,6 @@ __all__ = [
     "fingerprint",
     "normalise",
     "split",
+    "stored_expression",
     "translate",
 ]

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from .catalog import Catalog, Table
+from .assign import stored
+from .catalog import Catalog, Column, Table
 from .compiler import Compiler, Refusal
 from .insert import insert
 from .parser import ParseError, parse, parse_expression
@@ -179,6 +180,14 @@ def expression(sql: str, table: Table, catalog: Catalog) -> str:
     return _of_table(sql, table, catalog).sql
 
 
+def stored_expression(sql: str, column: Column, table: Table, catalog: Catalog) -> str:
+    """The same for a DEFAULT or a generated column: converted as SQLite converts what it stores in `column`."""
+    try:
+        return stored(Compiler(catalog), _of_table(sql, table, catalog), column, None)
+    except Refusal as error:
+        raise Untranslatable(str(error)) from None
+
+
 def condition(sql: str, table: Table, catalog: Catalog) -> str:
     """The same for a CHECK or the WHERE of a partial index: a boolean."""
     return condition_text(_of_table(sql, table, catalog))
@@ -188,7 +197,9 @@ def _of_table(sql: str, table: Table, catalog: Catalog) -> E:
     try:
         tree = parse_expression(sql)
         scope = Scope(sources=[table_source(table, table.name, qualifier="")])
-        found = Compiler(catalog).expr(tree, scope)
+        compiler = Compiler(catalog)
+        compiler.hoists = False  # neither DEFAULT nor CHECK nor an index may have a subquery
+        found = compiler.expr(tree, scope)
     except (ParseError, Refusal) as error:
         raise Untranslatable(str(error)) from None
     from .rules.comparison import collate

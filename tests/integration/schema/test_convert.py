@@ -26,7 +26,8 @@ from shadow.translate import compat_sql
 
 ODD = """
 CREATE TABLE "order" (id INTEGER PRIMARY KEY AUTOINCREMENT, "group" TEXT NOT NULL DEFAULT 'x''y', "values" REAL
-    DEFAULT 1.5, flag BOOLEAN DEFAULT TRUE, made TIMESTAMP DEFAULT CURRENT_TIMESTAMP, any_, n INT DEFAULT '7',
+    DEFAULT 1.5, flag BOOLEAN DEFAULT TRUE, made TIMESTAMP DEFAULT CURRENT_TIMESTAMP, any_,
+    moment DEFAULT CURRENT_TIMESTAMP, year INT DEFAULT (strftime('%Y', 'now')), n INT DEFAULT '7',
     t VARCHAR(10) DEFAULT 5, d DECIMAL(10, 2) DEFAULT 2, b BLOB DEFAULT x'00ff', status TEXT
     CHECK (status IN ('a', 'b')), UNIQUE ("group", n));
 CREATE TABLE keyless (a TEXT, b TEXT COLLATE NOCASE UNIQUE);
@@ -82,8 +83,8 @@ def test_defaults_give_what_sqlite_gives(target: PgConnection, origin: sqlite3.C
         cursor.execute('INSERT INTO "order" DEFAULT VALUES')
         cursor.execute(ask)
         row = cursor.fetchone()
-        cursor.execute('SELECT length(made) FROM "order"')
-        assert cursor.fetchone() == (19,)
+        cursor.execute('SELECT length(made), (moment).cls, year > 2000 FROM "order"')
+        assert cursor.fetchone() == (19, 2, 1)
     assert repr(row) == repr(origin.execute(ask).fetchone())
 
 
