@@ -108,6 +108,10 @@ class Router:
             return Side.POSTGRES
         if self._hint is None and time.monotonic() < self._uninitialised_until:
             return Side.SQLITE
+        return self.authority(conn)
+
+    def authority(self, conn: sqlite3.Connection) -> Side:
+        """What SQLite's control record says, whatever the hint does."""
         control = self.control(conn)
         if control is None:
             self.uninitialised()

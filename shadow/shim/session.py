@@ -455,7 +455,7 @@ class Session:
             if len(pulled) == _PULLED_MAX:
                 raise busy("PostgreSQL is no longer primary") from None
             self._come_back(conn, statement)
-            return self.execute_many(cursor, statement, statement.sql, chain(pulled, sets))
+            return many.execute_many(self, cursor, conn, statement, statement.sql, chain(pulled, sets))
         finally:
             self._after_remote()
         show(cursor, result)
@@ -465,7 +465,7 @@ class Session:
         """PostgreSQL said that it is not primary: wait for the flag to say that SQLite is, and stand there as here."""
         begun = self.remote.begun if self.remote is not None else None
         deadline = time.monotonic() + self.settings.switch_wait_seconds
-        while self.router.side(conn) is Side.POSTGRES:
+        while self.router.authority(conn) is Side.POSTGRES:
             if time.monotonic() > deadline:
                 raise busy("no side is primary")
             time.sleep(0.002)

@@ -103,7 +103,9 @@ STEPS: list[tuple[str, tuple[Any, ...]]] = [
     ("execute", ("CREATE TABLE again (x)",)),
     ("execute", ("DROP TABLE IF EXISTS again",)),
     ("execute", ("INSERT INTO extra (e) VALUES (1)",)),
-    ("execute", ("ALTER TABLE plain ADD COLUMN c DEFAULT 5",)),
+    # A table into which every INSERT names its columns: whether one that no longer compiles has begun a transaction
+    # hangs, in plain sqlite3, on what its statement cache still holds.
+    ("execute", ("ALTER TABLE parent ADD COLUMN c DEFAULT 5",)),
     ("execute", ("CREATE TEMP TABLE scratch (a)",)),
     ("execute", ("INSERT INTO scratch VALUES (1), (2)",)),
     ("execute", ("INSERT INTO plain (a) SELECT a FROM scratch",)),
