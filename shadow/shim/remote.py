@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -189,7 +190,7 @@ class RemoteSession:
 
     def __del__(self) -> None:
         lease = getattr(self, "_lease", None)
-        if lease is not None:
+        if lease is not None and not sys.is_finalizing():
             self._lease = None
             self._pool.release(lease)
 

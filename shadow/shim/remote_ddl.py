@@ -69,27 +69,18 @@ def build_plan(session: RemoteSession, cursor: PgCursor, plan: Plan) -> None:
     for finding in plan.findings:
         _left_out(finding.table, finding.message)
     for statement in plan.statements:
-        failure: psycopg2.Error | None = None
-        for text in (statement.sql, statement.fallback):
-            if text is None:
-                continue
-            cursor.execute("SAVEPOINT shadow_ddl")
-            try:
-                cursor.execute(text)
-            except psycopg2.Error as error:
-                if cursor.connection.closed:
-                    raise
-                cursor.execute("ROLLBACK TO shadow_ddl")
-                failure = failure or error
-            else:
-                cursor.execute("RELEASE shadow_ddl")
-                failure = None
-                break
-        if failure is None:
-            continue
-        if statement.required or failure.pgcode is None or failure.pgcode.startswith(("23", "40", "55", "57")):
-            raise failure
-        _left_out(statement.table, f"{statement.kind} is refused by PostgreSQL ({failure.pgcode})")
+        cursor.execute("SAVEPOINT shadow_ddl")
+        try:
+            cursor.execute(statement.sql)
+        except psycopg2.Error as error:
+            state = error.pgcode or ""
+            # Class 23: the rows break it. 40, 55, 57 and none at all: it could not be tried.
+            if statement.required or not state or state.startswith(("23", "40", "55", "57")):
+                raise
+            cursor.execute("ROLLBACK TO shadow_ddl")
+            _left_out(statement.table, f"{statement.kind} is refused by PostgreSQL ({state})")
+        else:
+            cursor.execute("RELEASE shadow_ddl")
 
 
 def _left_out(table: str, message: str) -> None:
