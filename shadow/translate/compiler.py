@@ -83,6 +83,8 @@ class Compiler:
         self.nondeterministic: set[str] = set()
         self.uses_now = False
         self.sums_reals = False
+        #: Whether a value that is the same for all rows may become a subquery, which PostgreSQL computes once.
+        self.hoists = True
         self.catalog_sources = 0
         self.order = Order.NONE
         #: CTEs in sight, innermost last: folded name to PostgreSQL name and columns.
@@ -141,7 +143,10 @@ class Compiler:
     def _grouped(self, node: Expr, scope: Scope) -> E | None:
         if has_aggregate(node):
             return None
-        found = self.raw(node, scope)
+        try:
+            found = self.raw(node, scope)
+        except Refusal:  # an alias of an aggregate; its own rule will tell
+            return None
         return found if found.sql in scope.groups else None
 
     def param_type(self, number: int) -> type | None:

@@ -74,6 +74,8 @@ class E:
     #: A text column of the app: its collation in PostgreSQL is "C" already.
     plain: bool = False
     nullable: bool = True
+    #: Text that never looks like a number (a date, a time): numeric affinity leaves it alone.
+    no_number: bool = False
     #: The number of the parameter this is, 0 if it is none.
     param: int = 0
 

@@ -71,8 +71,8 @@ def numeric(e: E) -> E:
     if e.cls is Cls.TEXT:
         if e.is_const and isinstance(e.const, str):
             return const(storage.apply(e.const, "numeric"))
-        if e.affinity in NUMERIC_AFFINITIES:
-            return e  # stored under this affinity: what is still text is no number
+        if e.no_number or e.affinity in NUMERIC_AFFINITIES:
+            return e  # a date, or stored under this affinity: what is still text is no number
         return replace(e, sql=call("shadow.numeric", e.sql), cls=Cls.VALUE, bare=None, atom=True, plain=False)
     if e.cls is Cls.VALUE and e.affinity not in NUMERIC_AFFINITIES:
         return replace(e, sql=call("shadow.numeric", e.sql), atom=True)

@@ -8,10 +8,11 @@ in schema shadow, since months overflow differently and times may be text, Julia
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from ..compiler import Compiler, Refusal, Rule
+from ..compiler import Compiler, Refusal, Rule, walk
 from ..scope import Scope
-from ..syntax import Call
+from ..syntax import Binary, Call, Literal, Param, Unary
 from ..typed import Cls, E, call, const, text_literal, to_int, to_text
 
 _FORMATS = {
@@ -29,7 +30,7 @@ _PLAIN_MODIFIER = re.compile(r"([+-]?[0-9]{1,6}) (day|hour|minute|second)s?\Z", 
 def current(c: Compiler, name: str) -> E:
     c.uses_now = True
     c.used("now")
-    return E(f"to_char(shadow.now(), '{_FORMATS[name]}')", Cls.TEXT, nullable=False)
+    return E(f"to_char(shadow.now(), '{_FORMATS[name]}')", Cls.TEXT, nullable=False, no_number=True)
 
 
 def _moment(name: str) -> Rule:
@@ -41,8 +42,11 @@ def _moment(name: str) -> Rule:
             shift = _intervals(args[1:])
             if shift is not None:
                 c.used("now")
-                return E(f"to_char(shadow.now(){shift}, '{_FORMATS[name]}')", Cls.TEXT, nullable=False)
-        return _function(c, name, "", args, Cls.TEXT)
+                text = f"to_char(shadow.now(){shift}, '{_FORMATS[name]}')"
+                return E(text, Cls.TEXT, nullable=False, no_number=True)
+        found = _function(c, name, "", args, Cls.TEXT)
+        once = c.hoists and all(isinstance(n, (Literal, Param, Binary, Unary)) for a in node.args for n in walk(a))
+        return replace(found, sql=f"(SELECT {found.sql})" if once else found.sql, no_number=True)
 
     return rule
 
@@ -107,7 +111,40 @@ def strftime(c: Compiler, node: Call, scope: Scope) -> E:
         raise Refusal("wrong number of arguments to function strftime()", node)
     pattern = to_text(c.expr(node.args[0], scope))
     args = _arguments(c, node, scope, node.args[1:])
-    return _function(c, "strftime", f"{pattern.loose if pattern.is_const else pattern.sql}, ", args, Cls.TEXT)
+    found = _function(c, "strftime", f"{pattern.loose if pattern.is_const else pattern.sql}, ", args, Cls.TEXT)
+    cut = _cut_out(pattern.const, args)
+    return found if cut is None else replace(found, sql=f"CASE {cut} ELSE {found.sql} END")
+
+
+#: Where each field stands in a time as most apps write it, and the length the text must have for it to be there.
+_FIELDS = {"Y": (1, 4, 10), "m": (6, 2, 10), "d": (9, 2, 10), "H": (12, 2, 16), "M": (15, 2, 16), "S": (18, 2, 19)}
+_COLUMN_TEXT_MAX = 80
+
+
+def _cut_out(pattern: object, args: list[E]) -> str | None:
+    """Fields cut out of the text itself where it is a time as most apps write it: no computation for each row."""
+    if not isinstance(pattern, str) or len(args) != 1 or args[0].cls is not Cls.TEXT or args[0].is_const:
+        return None
+    text = _time_text(args[0])
+    if len(text) > _COLUMN_TEXT_MAX or args[0].param:
+        return None
+    pieces: list[str] = []
+    needed, rest = 10, pattern
+    while rest:
+        literal, percent, rest = rest.partition("%")
+        if literal:
+            pieces.append(text_literal(literal))
+        if not percent:
+            break
+        if rest[:1] not in _FIELDS:
+            return None
+        start, count, length = _FIELDS[rest[0]]
+        pieces.append(f"substr({text}, {start}, {count})")
+        needed, rest = max(needed, length), rest[1:]
+    if not pieces:
+        return None
+    test = f"shadow.is_plain({text}) AND length({text}) >= {needed}"
+    return f"WHEN {test} THEN {' || '.join(pieces)}"
 
 
 def julianday(c: Compiler, node: Call, scope: Scope) -> E:
