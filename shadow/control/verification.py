@@ -12,6 +12,7 @@ from contextlib import closing
 
 import psycopg2
 
+from ..compare import store
 from ..config import Settings
 from ..cutover.attempt import dsn_of
 from ..errors import ConfigError, OriginError, TargetUnavailable
@@ -20,6 +21,8 @@ from ..flag.control import read_origin
 from ..postgres.connect import connect
 from ..replicate.applier import Applier
 from ..reverse import applier as reverse
+from ..schema import load_catalog
+from ..translate.catalog import fold
 from ..types import Side
 from ..verify.pair import FencedPair, NotComparable, begin_origin
 from ..verify.repair import RepairReport, repair
@@ -34,10 +37,15 @@ OnProgress = Callable[[str, int], None]
 def verify_pair(
     settings: Settings, tables: Collection[str] | None = None, *, progress: OnProgress = lambda *_: None
 ) -> VerifyReport:
-    """Compare `tables`, or all, at one position."""
+    """Compare `tables`, or all, at one position. Mismatches on tables that are equal now are settled."""
     with closing(_applier(settings)) as applier:
         opener = (lambda: open_reverse_pair(settings)) if _postgres_is_primary(settings) else None
-        return verify(settings, applier, tables, pair_opener=opener, progress=progress)
+        report = verify(settings, applier, tables, pair_opener=opener, progress=progress)
+    equal = [fold(t.table) for t in report.tables if t.complete and not t.rows_wrong]
+    with closing(connect(dsn_of(settings), purpose="verify")) as target, target, target.cursor() as cursor:
+        catalog = load_catalog(cursor, settings.pg_schema)
+        store.resolve_tables(cursor, settings.pg_schema, catalog, equal, report.position)
+    return report
 
 
 def repair_pair(settings: Settings, tables: Collection[str] | None = None, *, dry_run: bool = False) -> RepairReport:
