@@ -70,8 +70,8 @@ class Scope:
     #: Aggregated query: columns outside of aggregates and GROUP BY take the first row's value.
     aggregated: bool = False
     in_aggregate: bool = False
-    #: Texts of the GROUP BY expressions.
-    groups: set[str] = field(default_factory=set)
+    #: Texts of the GROUP BY expressions, in their order.
+    groups: dict[str, None] = field(default_factory=dict)
     #: ORDER BY for bare columns' `array_agg`; '' if nothing is known.
     first_row: str = ""
     #: Named windows, folded.

@@ -86,8 +86,17 @@ def with_clause(c: Compiler, ctes: list[Cte], recursive: bool, scope: Scope) -> 
         body = cte.query.body
         itself = isinstance(body, Compound) and mentions(body.right, fold(cte.name))
         any_recursive = any_recursive or itself
-        rel = _recursive(c, cte, level, scope) if itself else None
-        if rel is None:
+        called = ident(cte.name)
+        if itself:
+            limit = _limit(c, cte.query, Scope(parent=scope.parent), False)
+            # PostgreSQL takes no LIMIT inside; outside, the recursion goes no further than it is read.
+            called = ident(c.fresh("r")) if limit else called
+            rel = _recursive(c, cte, called, level, scope)
+            if limit:
+                listed = ", ".join(ident(o.pg_name) for o in rel.columns)
+                parts.append(f"{called}({listed}) AS ({rel.sql})")
+                rel.sql = f"SELECT {listed} FROM {called}{limit}"
+        else:
             inner = Scope(parent=scope.parent)
             rel = compile_query(c, cte.query, inner, named=True, ordered=True, names=cte.columns or None)
         columns = [Out(o.name, derived(o.e, ident(o.pg_name))) for o in rel.columns]
@@ -98,7 +107,7 @@ def with_clause(c: Compiler, ctes: list[Cte], recursive: bool, scope: Scope) -> 
     return f"WITH {'RECURSIVE ' if any_recursive else ''}{', '.join(parts)}"
 
 
-def _recursive(c: Compiler, cte: Cte, level: dict[str, tuple[str, list[Out]]], scope: Scope) -> Rel:
+def _recursive(c: Compiler, cte: Cte, called: str, level: dict[str, tuple[str, list[Out]]], scope: Scope) -> Rel:
     """A CTE that reads itself: both sides must have one type a column, found by widening until it holds."""
     body = cte.query.body
     assert isinstance(body, Compound)
@@ -112,7 +121,7 @@ def _recursive(c: Compiler, cte: Cte, level: dict[str, tuple[str, list[Out]]], s
         )
         classes: list[Cls] = [Cls.TEXT if o.e.cls is Cls.NULL else o.e.cls for o in first.columns]
         level[fold(cte.name)] = (
-            ident(cte.name),
+            called,
             [
                 Out(o.name, replace(derived(o.e, ident(o.pg_name)), cls=cls, nullable=True))
                 for o, cls in zip(first.columns, classes, strict=True)
@@ -127,10 +136,7 @@ def _recursive(c: Compiler, cte: Cte, level: dict[str, tuple[str, list[Out]]], s
             first = compile_query(
                 c, first_query, Scope(parent=scope.parent), named=True, names=cte.columns or None, want=classes
             )
-            limit = _limit(c, cte.query, Scope(parent=scope.parent), False)
-            if limit:
-                raise Refusal("a recursive query with LIMIT inside", cte)
-            return Rel(f"{first.sql} {body.op} {second.sql}{limit}", first.columns)
+            return Rel(f"{first.sql} {body.op} {second.sql}", first.columns)
         want = joint
     raise Refusal("the types of a recursive query do not settle", cte)
 
@@ -201,17 +207,18 @@ def _core(c: Compiler, core: Core, node: Query, scope: Scope, how: How) -> Rel:
     scope.aliases = {fold(i.alias): i.expr for i in items if i.alias is not None}
     where = f" WHERE {condition(c.expr(core.where, scope))}" if core.where is not None else ""
     _enter_groups(c, core, node, items, scope)
-    group = f" GROUP BY {', '.join(_group_texts(scope))}" if core.group else ""
+    group = f" GROUP BY {', '.join(scope.groups)}" if core.group else ""
     having = f" HAVING {condition(c.expr(core.having, scope))}" if core.having is not None else ""
     columns = _outputs(c, items, scope, how)
     terms, order = _order(c, core, node, items, columns, scope, how)
     texts = [_item_text(item, out, how) for item, out in zip(items, columns, strict=True)]
     distinct = ""
-    if core.distinct:
+    first_seen = _first_seen(c, core, node, columns, scope, how)
+    if core.distinct and not first_seen:
         distinct = "DISTINCT "
         if any(o.e.collation not in (None, "BINARY") and o.e.cls in (Cls.TEXT, Cls.VALUE) for o in columns):
             raise Refusal("DISTINCT under a collation", core)
-    sql = f"SELECT {distinct}{', '.join(texts)}{source_text}{where}{group}{having}"
+    sql = f"SELECT {distinct}{', '.join(texts)}{source_text}{where}{group}{having}{first_seen}"
     if isinstance(terms, str):  # DISTINCT ordered by something else than a column as it is
         inner = ", ".join(f"q.{o.pg_name}" for o in columns)
         sql = f"SELECT {inner} FROM ({sql}) AS q ORDER BY {terms}"
@@ -219,6 +226,26 @@ def _core(c: Compiler, core: Core, node: Query, scope: Scope, how: How) -> Rel:
         sql += f" ORDER BY {', '.join(terms)}"
     sql += _limit(c, node, scope, how.first_row_only and not _one_row(core, scope))
     return Rel(sql, columns, order)
+
+
+def _first_seen(c: Compiler, core: Core, node: Query, columns: list[Out], scope: Scope, how: How) -> str:
+    """DISTINCT over one table without ORDER BY: in SQLite each value stands where it was first met."""
+    if not core.distinct or node.order or scope.aggregated or not how.ordered or not c.rowid_order:
+        return ""
+    if len(scope.sources) != 1 or scope.sources[0].rowid is None:
+        return ""
+    if any(o.e.is_const or o.e.param or o.e.collation not in (None, "BINARY") for o in columns):
+        return ""
+    if any(has_window(i.expr) for i in core.items):
+        return ""
+    texts = list(dict.fromkeys(o.e.sql for o in columns))
+    table = scope.sources[0].table
+    plain = [fold(i.expr.name) for i in core.items if isinstance(i.expr, Column) and i.expr.name]
+    for index in table.indexes if table is not None else ():
+        names = [fold(n) for n in index.columns[: len(columns)] if n is not None]
+        if names == plain and len(plain) == len(columns):  # SQLite reads the index
+            return f" GROUP BY {', '.join(texts)} ORDER BY {', '.join(f'{t} NULLS FIRST' for t in texts)}"
+    return f" GROUP BY {', '.join(texts)} ORDER BY min({scope.sources[0].rowid.sql})"
 
 
 def _has_ordered_aggregate(core: Core) -> bool:
@@ -253,13 +280,14 @@ def _enter_groups(c: Compiler, core: Core, node: Query, items: list[Item], scope
     scope.first_row = ", ".join(rowids) if len(rowids) == len(scope.sources) else ""
     if not core.group and not any(has_aggregate(p) for p in parts):
         return
-    groups: set[str] = set()
+    groups: dict[str, None] = {}
     for expr in core.group:
         e = c.raw(_group_expr(expr, items, scope), scope)
         if e.is_const or e.param:
-            groups.add(f"({typed_text(e)} || '')" if e.cls is Cls.TEXT else f"(SELECT {typed_text(e)})")
+            groups.setdefault(f"({typed_text(e)} || '')" if e.cls is Cls.TEXT else f"(SELECT {typed_text(e)})")
             continue
-        groups.add(collate(e, e.collation or "BINARY"))
+        text = collate(e, e.collation or "BINARY")
+        groups.setdefault(text if e.atom or text != e.wrapped else e.sql)
     scope.aggregated = True
     scope.groups = groups
     extremes = [n for p in parts for n in walk(p) if is_aggregate(n) and n.name in ("min", "max")]
@@ -278,10 +306,6 @@ def _group_expr(expr: Expr, items: list[Item], scope: Scope) -> Expr:
             raise Refusal("GROUP BY term out of range", expr)
         return items[expr.value - 1].expr
     return expr
-
-
-def _group_texts(scope: Scope) -> list[str]:
-    return sorted(scope.groups)
 
 
 def _outputs(c: Compiler, items: list[Item], scope: Scope, how: How) -> list[Out]:
@@ -420,7 +444,7 @@ def _tie_breakers(core: Core, scope: Scope) -> list[str]:
     if scope.aggregated:
         if not core.group:
             return []
-        return [f"{text} NULLS FIRST" for text in _group_texts(scope)] if len(scope.groups) == 1 else []
+        return [f"{text} NULLS FIRST" for text in scope.groups]
     if len(scope.sources) != 1 or has_window(core.items[0].expr):
         return []
     source = scope.sources[0]
@@ -435,7 +459,7 @@ def _fixed(core: Core, seen: list[str], scope: Scope) -> Order:
     """Does the order leave nothing open?"""
     if _one_row(core, scope) or core.source is None:
         return Order.TOTAL
-    if core.group and scope.groups and scope.groups <= set(seen):
+    if core.group and scope.groups and set(scope.groups) <= set(seen):
         return Order.TOTAL
     if len(scope.sources) == 1 and not scope.aggregated:
         source = scope.sources[0]

@@ -77,7 +77,8 @@ def substr(c: Compiler, node: Call, scope: Scope) -> E:
     if source.cls is Cls.VALUE:
         return E(call("shadow.substr", source.sql, *(n.sql for n in numbers)), Cls.VALUE)
     cls = Cls.BLOB if source.cls is Cls.BLOB else Cls.TEXT
-    text = source.sql if cls is Cls.BLOB else to_text(source).sql
+    # Of an empty blob SQLite's substr() makes NULL.
+    text = f"NULLIF({source.sql}, '')" if cls is Cls.BLOB else to_text(source).sql
     start = numbers[0].const
     count = numbers[1].const if len(numbers) == 2 else 0
     if isinstance(start, int) and 1 <= start < 2**31 and isinstance(count, int) and 0 <= count < 2**30:

@@ -81,7 +81,7 @@ $$ SELECT shadow.parse(COALESCE(
 
 CREATE OR REPLACE FUNCTION shadow.bytes_text(x bytea) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
 $$ SELECT convert_from(CASE WHEN position('\x00'::bytea IN x) > 0
-    THEN substr(x, 1, position('\x00'::bytea IN x) - 1) ELSE x END, 'UTF8') $$;
+    THEN substr(x, 1, position('\x00'::bytea IN x) - 1) ELSE x END, 'LATIN1') $$;
 
 CREATE OR REPLACE FUNCTION shadow.number(x bytea) RETURNS shadow.value LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
 $$ SELECT shadow.number(shadow.bytes_text(x)) $$;

@@ -167,7 +167,7 @@ BEGIN
                 IF c = 'j' THEN r := r || lpad((yday + 1)::text, 3, '0');
                 ELSIF c = 'w' THEN r := r || wday;
                 ELSE r := r || lpad(((yday + 7 - (wday + 6) % 7) / 7)::text, 2, '0'); END IF;
-            WHEN 'J' THEN r := r || regexp_replace(shadow.text(jd::double precision / 86400000), '\.0$', '');
+            WHEN 'J' THEN r := r || rtrim(rtrim(round(jd / 86400000.0, 9)::text, '0'), '.');
             WHEN 'm' THEN r := r || lpad(m::text, 2, '0');
             WHEN 'M' THEN r := r || lpad((ms / 60000 % 60)::text, 2, '0');
             WHEN 's' THEN r := r || (jd / 1000 - 210866760000);
