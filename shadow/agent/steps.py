@@ -14,13 +14,13 @@ from contextlib import closing, suppress
 import psycopg2
 from psycopg2.extensions import connection as PgConnection
 
-from .. import journal, log
+from .. import log
 from ..compare import store
 from ..compare.comparer import Comparer, Round
 from ..compare.samples import SURPLUS, Queue, Sample
 from ..compare.verdict import Comparison, Reason, Verdict
 from ..cutover.reconcile import reconcile
-from ..errors import NotPrimary, ShadowError
+from ..errors import FenceTimeout, NotPrimary, ShadowError
 from ..flag.control import OriginControl, read_origin
 from ..postgres.connect import connect
 from ..replicate.applier import Applier, Progress
@@ -38,6 +38,10 @@ _OTHER_SIDE_SECONDS = 0.25
 _APPLY_BUDGET_SECONDS = 0.5
 #: Even without news the applied position is held against the journal so often.
 _CHECK_SECONDS = 1.0
+#: A worker must hear that it is to stop, however long somebody else holds the applier's lock.
+_LOCK_SECONDS = 5.0
+#: With more than this to be applied first, a pair would hold SQLite's snapshot, and its WAL, for long: samples wait.
+_COMPARE_LAG_RECORDS_MAX = 5_000
 _RECONCILE_SECONDS = 1.0
 _REVERSE_SECONDS = 0.05
 _TRIM_SECONDS = 5.0
@@ -68,19 +72,20 @@ class ApplyStep:
             settings.pair.pg_schema,
             on_group=lambda seconds: metrics.observe("shadow_apply_seconds", seconds),
         )
-        self._origin: sqlite3.Connection | None = None
         self._done: tuple[int, bytes] | None = None
         self._checked_at = 0.0
 
     def once(self) -> float:
-        head = self._head()
+        head = self._applier.head()
         if head == self._done and time.monotonic() - self._checked_at < _CHECK_SECONDS:
             return self._settings.apply_interval_seconds
         try:
-            with self._applier.exclusive():
+            with self._applier.exclusive(wait_seconds=_LOCK_SECONDS):
                 progress = self._applier.apply_to(budget_seconds=_APPLY_BUDGET_SECONDS)
         except NotPrimary:
             return _OTHER_SIDE_SECONDS
+        except FenceTimeout:
+            return 0.0  # verify, repair or a switch is at work; whoever holds the lock applies meanwhile
         self._count(progress)
         self._checked_at = time.monotonic()
         self._done = head if progress.complete and progress.position == head[0] else None
@@ -89,15 +94,6 @@ class ApplyStep:
     def reset(self) -> None:
         self._applier.close()
         self._done = None
-        if self._origin is not None:
-            self._origin.close()
-            self._origin = None
-
-    def _head(self) -> tuple[int, bytes]:
-        if self._origin is None:
-            self._origin = sqlite3.connect(self._settings.pair.sqlite_path, isolation_level=None, timeout=5.0)
-            self._origin.execute("PRAGMA query_only = ON")
-        return journal.head(self._origin)
 
     def _count(self, progress: Progress) -> None:
         count = self._metrics.count
@@ -129,10 +125,6 @@ class CompareStep:
             if time.monotonic() - self._counted_at >= _COUNTS_SECONDS:
                 self._store(Round((), (), 0))
             return 0.0
-        if not sqlite_is_primary(self._settings.pair.sqlite_path):
-            late = Verdict.NOT_COMPARABLE, Reason.POSTGRES_PRIMARY
-            self._store(Round(tuple(Comparison(sample, 0, *late) for sample in samples), (), 0))
-            return _OTHER_SIDE_SECONDS
         found = self._compare(samples)
         self._queue.give_back(list(found.left))
         self._store(found)
@@ -145,10 +137,20 @@ class CompareStep:
             self._target = None
 
     def _compare(self, samples: list[Sample]) -> Round:
+        """The verdicts, or the samples back where this is not the moment for them."""
         pair = self._settings.pair
         try:
-            with open_pair(pair.sqlite_path, self._settings.dsn, pair.pg_schema, self._applier) as fenced:
+            if not sqlite_is_primary(pair.sqlite_path):
+                late = Verdict.NOT_COMPARABLE, Reason.POSTGRES_PRIMARY
+                return Round(tuple(Comparison(sample, 0, *late) for sample in samples), (), 0)
+            if self._applier.head()[0] - self._applier.applied()[0] > _COMPARE_LAG_RECORDS_MAX:
+                return Round((), tuple(samples), 0)
+            with open_pair(
+                pair.sqlite_path, self._settings.dsn, pair.pg_schema, self._applier, wait_seconds=_LOCK_SECONDS
+            ) as fenced:
                 return self._comparer.compare(fenced, samples, budget_seconds=self._settings.compare_budget_seconds)
+        except (FenceTimeout, NotPrimary):
+            return Round((), tuple(samples), 0)
         except (ShadowError, psycopg2.Error, sqlite3.Error):
             self._queue.give_back(samples)  # the world's fault: they are compared when it is over
             raise

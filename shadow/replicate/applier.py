@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -81,11 +82,12 @@ class Applier:
         *,
         on_group: Callable[[float], None] | None = None,
     ) -> None:
-        self._sqlite_path = str(sqlite_path)
+        self._sqlite_path = os.path.abspath(sqlite_path)
         self._dsn = dsn
         self._pair = pair
         self._on_group = on_group
         self._origin: sqlite3.Connection | None = None
+        self._inode = (0, 0)
         self._target: PgConnection | None = None
         self._held = 0
         self._statements = Statements()
@@ -158,9 +160,19 @@ class Applier:
         if target is not None:
             target.close()
 
+    def head(self) -> tuple[int, bytes]:
+        """(position, nonce) of the journal's end; costs no round trip."""
+        return journal.head(self._sqlite())
+
     def _sqlite(self) -> sqlite3.Connection:
-        if self._origin is None:
-            try:
+        """The file that stands at the path now: a backup moved into its place is another one."""
+        try:
+            found = os.stat(self._sqlite_path)
+            inode = (found.st_dev, found.st_ino)
+            if self._origin is not None and self._inode != inode:
+                self._origin.close()
+                self._origin = None
+            if self._origin is None:
                 self._origin = sqlite3.connect(
                     f"{Path(self._sqlite_path).as_uri()}?mode=rw",
                     uri=True,
@@ -168,8 +180,10 @@ class Applier:
                     timeout=_SQLITE_BUSY_SECONDS,
                     check_same_thread=False,
                 )
-            except sqlite3.Error as error:
-                raise OriginError(f"{self._sqlite_path} cannot be opened: {error}; check SQLITE_PATH") from error
+                self._origin.execute("PRAGMA query_only = ON")
+                self._inode = inode
+        except (OSError, sqlite3.Error) as error:
+            raise OriginError(f"{self._sqlite_path} cannot be opened: {error}; check SQLITE_PATH") from error
         return self._origin
 
     @contextmanager

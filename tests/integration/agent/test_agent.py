@@ -54,7 +54,7 @@ ending = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ending.set()), daemon=True).start()
 chance = random.Random(7)
 count = 0
-while not ending.is_set():
+while not ending.is_set() or count == 0:
     conn = sqlite3.connect(path, timeout=30)
     amount = chance.randint(1, 9)
     conn.execute("UPDATE account SET balance = balance - ? WHERE name = 'a'", (amount,))

@@ -238,6 +238,23 @@ def test_a_journal_that_ends_before_the_applied_position_stops_the_apply(pair: P
         apply(applier)
 
 
+def test_an_older_copy_moved_into_the_files_place_is_noticed(pair: PairForTest, applier: Applier) -> None:
+    """The applier's open connection would go on reading the file that is gone."""
+    copy = pair.sqlite_path.with_name("copy.db")
+    with pair.writer() as writer:
+        writer.run("INSERT INTO t (name) VALUES ('a')")
+        apply(applier)
+        with closing(sqlite3.connect(copy)) as target:
+            writer.conn.backup(target)
+        writer.run("INSERT INTO t (name) VALUES ('b')")
+        apply(applier)
+    for leftover in ("-wal", "-shm"):
+        Path(f"{pair.sqlite_path}{leftover}").unlink(missing_ok=True)
+    copy.replace(pair.sqlite_path)
+    with pytest.raises(JournalBroken, match="restored or lost its last commits"):
+        apply(applier)
+
+
 def test_a_gap_in_the_journal_stops_the_apply(pair: PairForTest, applier: Applier) -> None:
     with pair.writer() as writer:
         first = writer.run("INSERT INTO t (name) VALUES ('a')")
