@@ -40,8 +40,12 @@ def concerns(statement: Statement) -> bool:
 def rewrite(conn: sqlite3.Connection, statement: Statement) -> str:
     """The text to run instead; the views it needs exist afterwards."""
     if statement.kind is Kind.PRAGMA:
-        bare = "(" not in statement.sql and "=" not in statement.sql
-        return _TABLE_LIST if bare and statement.schema is None else statement.sql
+        if "(" in statement.sql or "=" in statement.sql:
+            return statement.sql  # asks for one table by name
+        if statement.schema is None:
+            return _TABLE_LIST
+        literal = statement.schema.replace("'", "''")
+        return f"{_TABLE_LIST} AND lower(schema) = '{literal}'"
     text = _rewritten.get(statement)
     if text is None:
         text = _replace(statement)
