@@ -77,3 +77,24 @@ def test_rollback_killed_at(step: str, pair: FlagPair) -> None:
         assert settled.primary is agree(pair)
         assert settled.primary is (Side.SQLITE if step in ROLLBACK_COMMITTED else Side.POSTGRES)
         settle_and_check(pair, app)
+
+
+@pytest.mark.parametrize(
+    ("verb", "step"),
+    [
+        ("cutover", "cutover.prepare_target"),
+        ("cutover", "holder.committed"),
+        ("rollback", "rollback.drain_and_prepare"),
+        ("rollback", "rollback.commit_target"),
+    ],
+)
+def test_the_next_command_settles_what_a_dead_one_left(verb: str, step: str, pair: FlagPair) -> None:
+    """Without the agent's help, and then does its own work."""
+    with App(pair, writers=2) as app:
+        if verb == "rollback":
+            assert cut_over(pair).result is Result.DONE
+        run_switch(pair, verb, f"{step}=kill")
+        there, back = cut_over(pair), rollback(pair.settings)
+        assert Result.DONE in (there.result, back.result), (there.why, back.why)
+        assert agree(pair) is Side.SQLITE
+        settle_and_check(pair, app)
