@@ -69,8 +69,8 @@ def _replace(statement: Statement) -> str:
         start, end, name = spot
         view = _VIEW_OF[name]
         follows = tokens[index + 1].value if index + 1 < len(tokens) else ""
-        if follows == "(":
-            continue  # a table-valued call with an argument names its table
+        if follows == "(" or (index and tokens[index - 1].value == "AS"):
+            continue  # a table-valued call with an argument names its table; an alias is the app's own word
         if index >= 2 and tokens[index - 1].value == "." and tokens[index - 2].kind in (T.WORD, T.QUOTED):
             schema = tokens[index - 2].value.lower()
             if schema == "temp":
