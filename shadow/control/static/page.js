@@ -150,7 +150,7 @@ function showMismatches(list, error) {
   const box = byId("mismatches");
   if (!list) { box.replaceChildren(element("p", "quiet", error || "not known")); return; }
   byId("mismatches-count").textContent = list.length ? list.length + " open" : "";
-  if (!list.length) { box.replaceChildren(element("p", "quiet", "None: every compared read gave the same result on both sides.")); return; }
+  if (!list.length) { box.replaceChildren(element("p", "quiet", "None open: compared reads gave the same result on both sides.")); return; }
   // A person may be selecting text: unchanged entries stay as they are.
   const key = list.map((m) => m.id + ":" + m.seen + ":" + m.last_at).join(" ");
   if (box.dataset.key === key) return;

@@ -122,12 +122,16 @@ def test_a_difference_is_shown_with_both_results_and_settled_by_a_person(agent: 
     assert told.returncode == 1
     assert "SELECT COUNT(*) FROM kpis" in told.stdout
     assert post(agent, "/api/v1/verify", {"tables": ["kpis"]})[1]["rows_wrong"] == 1
+    settle = f"/api/v1/mismatches/{found[0]['id']}/resolve"
+    assert post(agent, settle) == (200, {"ok": True, "resolved": 1})
+    assert post(agent, settle)[0] == 404
+    assert get(agent, "/api/v1/mismatches")[1]["mismatches"] == []
+    assert get(agent, "/api/v1/mismatches?resolved=true")[1]["mismatches"][0]["resolved_at"]
+    until("it to come back, because it still differs", lambda: bool(shown()))
     mended = agent.shadow("verify", "--repair", "--json")
     assert (mended.returncode, json.loads(mended.stdout)["repaired_rows"]) == (0, 1)
-    until("a clean look", lambda: post(agent, "/api/v1/verify")[1]["equal"])
-    for one in get(agent, "/api/v1/mismatches")[1]["mismatches"]:
-        assert post(agent, f"/api/v1/mismatches/{one['id']}/resolve") == (200, {"ok": True, "resolved": 1})
-    assert post(agent, f"/api/v1/mismatches/{found[0]['id']}/resolve")[0] == 404
+    assert post(agent, "/api/v1/verify")[1]["equal"]
+    agent.shadow("mismatches", "--resolve", str(found[0]["id"]))
     assert agent.shadow("mismatches").returncode == 0
 
 
