@@ -17,10 +17,10 @@ from psycopg2.extensions import connection as PgConnection
 from .. import log
 from ..compare import store
 from ..compare.comparer import Comparer, Round
-from ..compare.samples import SURPLUS, Queue, Sample
+from ..compare.samples import SURPLUS, Queue, Sample, Seen
 from ..compare.verdict import Comparison, Reason, Verdict
 from ..cutover.reconcile import reconcile
-from ..errors import FenceTimeout, NotPrimary, ShadowError
+from ..errors import FenceTimeout, NotPrimary
 from ..flag.control import OriginControl, read_origin
 from ..postgres.connect import connect
 from ..replicate.applier import Applier, Progress
@@ -30,6 +30,7 @@ from ..types import Side
 from ..verify.pair import open_pair
 from .metrics import Metrics
 from .settings import AgentSettings
+from .worker import WORLD
 
 _log = log.get(__name__)
 
@@ -151,7 +152,7 @@ class CompareStep:
                 return self._comparer.compare(fenced, samples, budget_seconds=self._settings.compare_budget_seconds)
         except (FenceTimeout, NotPrimary):
             return Round((), tuple(samples), 0)
-        except (ShadowError, psycopg2.Error, sqlite3.Error):
+        except WORLD:
             self._queue.give_back(samples)  # the world's fault: they are compared when it is over
             raise
         except BaseException:
@@ -161,20 +162,22 @@ class CompareStep:
     def _store(self, found: Round) -> None:
         seen, dropped = self._queue.counts()
         self._counted_at = time.monotonic()
-        self._show(found.done, sum(shape.count for shape in seen.values()), dropped)
         if not (found.done or seen or dropped):
             return
+        try:
+            self._record(found, seen, dropped)
+        except WORLD:
+            self._queue.restore(seen, dropped)  # nothing may be lost uncounted
+            self._queue.give_back([comparison.sample for comparison in found.done])
+            raise
+        self._show(found.done, sum(shape.count for shape in seen.values()), dropped)
+
+    def _record(self, found: Round, seen: dict[str, Seen], dropped: Counter[str]) -> None:
         if self._target is None or self._target.closed:
             self._target = connect(self._settings.dsn, purpose="compare store")
+        pair = self._settings.pair.pg_schema
         with self._target, self._target.cursor() as cursor:
-            store.record(
-                cursor,
-                self._settings.pair.pg_schema,
-                found.done,
-                seen=seen,
-                dropped=dropped,
-                proof_epoch=found.proof_epoch,
-            )
+            store.record(cursor, pair, found.done, seen=seen, dropped=dropped, proof_epoch=found.proof_epoch)
 
     def _show(self, done: tuple[Comparison, ...], seen: int, dropped: Counter[str]) -> None:
         metrics = self._metrics

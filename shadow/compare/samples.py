@@ -112,6 +112,14 @@ class Queue:
             dropped, self._dropped = self._dropped, Counter()
             return seen, dropped
 
+    def restore(self, seen: dict[str, Seen], dropped: Counter[str]) -> None:
+        """What `counts` gave could not be stored: it is given again."""
+        with self._lock:
+            self._dropped.update(dropped)
+            for fingerprint, found in seen.items():
+                known = self._seen.get(fingerprint)
+                self._seen[fingerprint] = Seen(found.sql, found.count + (known.count if known else 0))
+
     def __len__(self) -> int:
         return len(self._waiting)
 

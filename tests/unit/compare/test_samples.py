@@ -49,6 +49,18 @@ def test_what_is_given_back_is_first_in_line() -> None:
     assert [found.sql for found in queue.take(4)] == ["SELECT 0", "SELECT 1", "SELECT 2", "SELECT 3"]
 
 
+def test_counts_that_could_not_be_stored_are_given_again() -> None:
+    queue = Queue(capacity=1)
+    for number in range(3):
+        queue.put(sample(number))
+    seen, dropped = queue.counts()
+    queue.put(sample(3))
+    queue.restore(seen, dropped)
+    again, dropped_again = queue.counts()
+    assert again["s"].count == 4
+    assert dropped_again == {"queue_full": 3}
+
+
 def test_take_waits_for_a_first_sample() -> None:
     queue = Queue()
     threading.Timer(0.05, lambda: queue.put(sample(1))).start()
