@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .app import conversations, costs, datasources, jobs, llm, reports, settings
+from .app import conversations, costs, database, datasources, jobs, llm, reports, settings
 from .app.seed import MODELS, PROVIDERS
 from .session import Action, Session
 
@@ -55,6 +55,7 @@ def _model_name(s: Session) -> str:
 READS = [
     Action(name, call, True)
     for name, call in (
+        ("process_start", lambda s: database.run_migrations()),
         ("list_datasources", lambda s: datasources.list_datasources(s.rng.random() < 0.5)),
         ("list_active_datasources", lambda s: datasources.list_datasources(True)),
         ("get_datasource", _datasource),

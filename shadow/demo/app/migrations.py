@@ -72,19 +72,22 @@ MIGRATIONS = (
 NEXT_RELEASE = (Migration("005_conversation_rating", "ratings and sharing of conversations", _conversation_rating),)
 
 
+def _done(conn: sqlite3.Connection) -> set[str]:
+    return {row["id"] for row in conn.execute("SELECT id FROM _migrations")}
+
+
 def run_migrations(conn: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> list[str]:
     """Apply what is missing, in order; returns the ids applied. Raises `MigrationError`."""
     if not table_exists(conn, "_migrations"):
         raise MigrationError("table _migrations is missing: the file was not created by this app")
-    done = {row["id"] for row in conn.execute("SELECT id FROM _migrations")}
-    applied = []
+    applied: list[str] = []
+    if {migration.id for migration in migrations} <= _done(conn):
+        return applied
     for migration in migrations:
-        if migration.id in done:
-            continue
         try:
             # Several processes start at once, and ALTER TABLE outside a transaction does not wait for a busy writer.
             conn.execute("BEGIN IMMEDIATE")
-            if conn.execute("SELECT 1 FROM _migrations WHERE id = ?", (migration.id,)).fetchone():
+            if migration.id in _done(conn):
                 conn.rollback()
                 continue
             migration.apply(conn)
