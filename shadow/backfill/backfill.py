@@ -1,9 +1,9 @@
 """The copy of existing rows: one SQLite snapshot at a known journal position, while the app keeps writing.
 
-Tables are made anew with the types that the snapshot's values ask for, filled by COPY, then get keys, indexes and
-checks, then sequences. The last transaction stores `shadow.applied` at the snapshot's position: until it commits the
-pair counts as not backfilled and nothing is applied, so an interrupted backfill is simply run again, from an empty
-start.
+Tables are made anew, filled by COPY, then get keys, indexes and checks, then sequences. Their types are those that
+`init` chose; a table with a value that does not fit is profiled in the snapshot and begun again with wider types. The
+last transaction stores `shadow.applied` at the snapshot's position: until it commits the pair counts as not backfilled
+and nothing is applied, so an interrupted backfill is simply run again, from an empty start.
 
 Limits, wider than wanted: one process, one snapshot for all tables (the WAL cannot be reset while it is open, so it
 grows by what the app writes meanwhile), and no resume of tables already copied.
@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -26,11 +26,24 @@ from ..errors import ConfigError, OriginError, TargetError
 from ..flag import origin_setup, target_setup
 from ..flag.control import OriginControl, read_origin, read_target
 from ..postgres.connect import connect, describe
-from ..schema import Finding, Profile, build, inspect, load_catalog, objects, plan_indexes, profile_rows
+from ..schema import (
+    Finding,
+    build,
+    column_types,
+    inspect,
+    load_catalog,
+    objects,
+    plan_indexes,
+    plan_tables,
+    profile_rows,
+    save_catalog,
+)
 from ..schema.copy import copy_table, rowid_term
 from ..schema.names import pg_table, quote, text_literal
+from ..schema.store import load_types
 from ..translate.catalog import Catalog, Table, pg_name
 from ..types import Side
+from ..values.codec import DoesNotFit
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -68,7 +81,9 @@ class _Snapshot:
     position: int
     nonce: bytes
     control: OriginControl
-    profile: Profile
+    catalog: Catalog
+    #: Rows of each table, by folded name.
+    rows: dict[str, int]
     #: Highest id that each table has given so far, by folded name; what its sequence starts after.
     ids: dict[str, int]
 
@@ -89,11 +104,12 @@ def backfill(settings: Settings, *, progress: OnProgress | None = None, again: b
         try:
             _claim(target, settings, again=again)
             origin.execute("BEGIN")
-            snapshot = _take_snapshot(origin, settings)
-            findings = _prepare(target, settings, origin, snapshot)
-            tables = _copy_all(origin, target, snapshot, progress or (lambda *_: None))
+            snapshot = _take_snapshot(origin, target, settings)
+            copy = _Copy(origin, target, snapshot, progress or (lambda *_: None))
+            copy.prepare()
+            copy.all_tables()
             origin.execute("ROLLBACK")
-            findings += _finish(target, settings, snapshot)
+            copy.finish()
         except sqlite3.Error as error:
             raise OriginError(f"{settings.sqlite_path} could not be read: {error}; run backfill again") from error
         except psycopg2.Error as error:
@@ -102,9 +118,13 @@ def backfill(settings: Settings, *, progress: OnProgress | None = None, again: b
                 f"PostgreSQL at {describe(settings.database_url)} stopped the backfill ({text}); run it again"
             ) from error
     seconds = time.monotonic() - started
-    report = BackfillReport(snapshot.position, tuple(tables), seconds, tuple(findings))
+    report = BackfillReport(snapshot.position, tuple(copy.copied), seconds, tuple(copy.findings))
     log.get(__name__).info(
-        "backfill.finished", position=report.position, tables=len(tables), rows=report.rows, seconds=round(seconds, 3)
+        "backfill.finished",
+        position=report.position,
+        tables=len(copy.copied),
+        rows=report.rows,
+        seconds=round(seconds, 3),
     )
     return report
 
@@ -128,22 +148,24 @@ def _claim(target: PgConnection, settings: Settings, *, again: bool) -> None:
             )
 
 
-def _take_snapshot(origin: sqlite3.Connection, settings: Settings) -> _Snapshot:
+def _take_snapshot(origin: sqlite3.Connection, target: PgConnection, settings: Settings) -> _Snapshot:
     control = read_origin(origin)  # the first read: the snapshot is taken here
     if control is None:
         raise ConfigError(f"{settings.sqlite_path} is not initialised; run `shadow init` first")
     if control.record.primary is not Side.SQLITE:
         raise ConfigError("PostgreSQL is primary; a backfill would undo its writes")
     position, nonce = journal.head(origin)
-    profile = profile_rows(origin, inspect(origin, pg_schema=settings.pg_schema))
-    blocking = [f for f in profile.findings if f.blocking]
-    if blocking:
-        raise OriginError(blocking[0].message)
-    ids = {}
-    for key, table in profile.catalog.tables.items():
-        if not table.virtual and not table.without_rowid:
+    with target, target.cursor() as cursor:
+        types = load_types(cursor, settings.pg_schema)
+    catalog = inspect(origin, pg_schema=settings.pg_schema, types=types)
+    ids, rows = {}, {}
+    for key, table in catalog.tables.items():
+        if table.virtual:
+            continue
+        rows[key] = sqlite3.Cursor(origin).execute(f"SELECT count(*) FROM main.{quote(table.name)}").fetchone()[0]
+        if not table.without_rowid:
             ids[key] = _highest_id(origin, table)
-    return _Snapshot(position, nonce, control, profile, ids)
+    return _Snapshot(position, nonce, control, catalog, rows, ids)
 
 
 def _highest_id(origin: sqlite3.Connection, table: Table) -> int:
@@ -155,68 +177,99 @@ def _highest_id(origin: sqlite3.Connection, table: Table) -> int:
     return int(highest)
 
 
-def _prepare(
-    target: PgConnection, settings: Settings, origin: sqlite3.Connection, snapshot: _Snapshot
-) -> list[Finding]:
-    """Start from nothing, in one transaction: not backfilled, no rows, no indexes, the snapshot's schema and types."""
-    pair = settings.pg_schema
-    with target, target.cursor() as cursor:
-        _lock_pair(cursor, pair, snapshot)
-        for table in ("applied", "backfill", "dirty", "verified"):
-            cursor.execute(f"DELETE FROM shadow.{table} WHERE pair = %s", (pair,))
-        target_setup.drop_tables(cursor, load_catalog(cursor, pair))
-        target_setup.check_target(cursor, snapshot.profile.catalog)
-        findings = target_setup.install_tables(cursor, snapshot.profile.catalog, objects(origin), with_indexes=False)
-    return [*snapshot.profile.findings, *findings]
+class _Copy:
+    """One backfill from its snapshot on."""
 
+    def __init__(
+        self, origin: sqlite3.Connection, target: PgConnection, snapshot: _Snapshot, progress: OnProgress
+    ) -> None:
+        self._origin = origin
+        self._target = target
+        self._snapshot = snapshot
+        self._progress = progress
+        #: Changes when a column has to be wider than `init` thought.
+        self._catalog = snapshot.catalog
+        self._pair = snapshot.catalog.pg_schema
+        self.findings: list[Finding] = []
+        self.copied: list[TableCopied] = []
 
-def _copy_all(
-    origin: sqlite3.Connection, target: PgConnection, snapshot: _Snapshot, progress: OnProgress
-) -> list[TableCopied]:
-    catalog, copied = snapshot.profile.catalog, []
-    for key, table in catalog.tables.items():
-        if table.virtual:
-            continue
-        total, started = snapshot.profile.rows[key], time.monotonic()
+    def prepare(self) -> None:
+        """Start from nothing, in one transaction: not backfilled, no rows, no indexes, the snapshot's schema."""
+        with self._target, self._target.cursor() as cursor:
+            _lock_pair(cursor, self._pair, self._snapshot)
+            for table in ("applied", "backfill", "dirty", "verified"):
+                cursor.execute(f"DELETE FROM shadow.{table} WHERE pair = %s", (self._pair,))
+            target_setup.drop_tables(cursor, load_catalog(cursor, self._pair))
+            target_setup.check_target(cursor, self._catalog)
+            found = objects(self._origin)
+            self.findings += target_setup.install_tables(cursor, self._catalog, found, with_indexes=False)
 
-        def sent(done: int, name: str = table.name, total: int = total) -> None:
-            progress(name, done, total)
+    def all_tables(self) -> None:
+        for key, table in self._catalog.tables.items():
+            if table.virtual:
+                continue
+            started = time.monotonic()
+            self._progress(table.name, 0, self._snapshot.rows[key])
+            try:
+                rows = self._one_table(key)
+            except (DoesNotFit, sqlite3.OperationalError) as error:
+                if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error):
+                    raise
+                self._widen(key)
+                rows = self._one_table(key)
+            self.copied.append(TableCopied(table.name, rows, time.monotonic() - started))
 
-        progress(table.name, 0, total)
-        with target, target.cursor() as cursor:
+    def _one_table(self, key: str) -> int:
+        table, total = self._catalog.tables[key], self._snapshot.rows[key]
+        with self._target, self._target.cursor() as cursor:
             cursor.execute(_SETTINGS[0])
-            rows = copy_table(origin, cursor, catalog, table, snapshot.profile.row_length_max[key], sent)
+            rows = copy_table(
+                self._origin, cursor, self._catalog, table, lambda done: self._progress(table.name, done, total)
+            )
             cursor.execute(
                 "INSERT INTO shadow.backfill (pair, table_name, position, rows_copied, finished_at)"
                 " VALUES (%s, %s, %s, %s, clock_timestamp())",
-                (catalog.pg_schema, key, snapshot.position, rows),
+                (self._pair, key, self._snapshot.position, rows),
             )
-        copied.append(TableCopied(table.name, rows, time.monotonic() - started))
-    return copied
+        return rows
 
+    def _widen(self, key: str) -> None:
+        """Make the table anew with types that hold what the snapshot has; raises for what no type holds."""
+        alone = replace(self._catalog, tables={key: self._catalog.tables[key]})
+        found = profile_rows(self._origin, alone)
+        blocking = [f for f in found.findings if f.blocking]
+        if blocking:
+            raise OriginError(blocking[0].message)
+        types = column_types(self._catalog) | {k: column_types(found.catalog)[k] for k in found.misfits}
+        wider = inspect(self._origin, pg_schema=self._pair, types=types)
+        plan = plan_tables(wider, [wider.tables[key]])
+        with self._target, self._target.cursor() as cursor:
+            target_setup.drop_tables(cursor, alone)
+            self.findings += [*found.findings, *plan.findings, *build(cursor, plan.statements)]
+            save_catalog(cursor, self._pair, self._origin, wider)
+        self._catalog = wider
 
-def _finish(target: PgConnection, settings: Settings, snapshot: _Snapshot) -> list[Finding]:
-    """Keys, indexes, checks, sequences; then, in the last transaction, the position from which apply goes on."""
-    pair, catalog = settings.pg_schema, snapshot.profile.catalog
-    with target, target.cursor() as cursor:
-        for setting in _SETTINGS:
-            cursor.execute(setting)
-        plan = plan_indexes(catalog)
-        findings = [*plan.findings, *build(cursor, plan.statements)]
-    with target, target.cursor() as cursor:
-        for key, highest in snapshot.ids.items():
-            _set_sequence(cursor, catalog, catalog.tables[key], highest)
-        for table in catalog.tables.values():
-            if not table.virtual:
-                cursor.execute(f"ANALYZE {pg_table(catalog, table)}")
-    with target, target.cursor() as cursor:
-        _lock_pair(cursor, pair, snapshot)
-        cursor.execute(
-            "INSERT INTO shadow.applied (pair, position, nonce, epoch) VALUES (%s, %s, %s, %s)",
-            (pair, snapshot.position, snapshot.nonce, snapshot.control.record.epoch),
-        )
-        target_setup.audit(cursor, pair, "backfill", {"position": snapshot.position})
-    return findings
+    def finish(self) -> None:
+        """Keys, indexes, checks, sequences; then, in the last transaction, the position from which apply goes on."""
+        catalog = self._catalog
+        with self._target, self._target.cursor() as cursor:
+            for setting in _SETTINGS:
+                cursor.execute(setting)
+            plan = plan_indexes(catalog)
+            self.findings += [*plan.findings, *build(cursor, plan.statements)]
+        with self._target, self._target.cursor() as cursor:
+            for key, highest in self._snapshot.ids.items():
+                _set_sequence(cursor, catalog, catalog.tables[key], highest)
+            for table in catalog.tables.values():
+                if not table.virtual:
+                    cursor.execute(f"ANALYZE {pg_table(catalog, table)}")
+        with self._target, self._target.cursor() as cursor:
+            _lock_pair(cursor, self._pair, self._snapshot)
+            cursor.execute(
+                "INSERT INTO shadow.applied (pair, position, nonce, epoch) VALUES (%s, %s, %s, %s)",
+                (self._pair, self._snapshot.position, self._snapshot.nonce, self._snapshot.control.record.epoch),
+            )
+            target_setup.audit(cursor, self._pair, "backfill", {"position": self._snapshot.position})
 
 
 def _set_sequence(cursor: PgCursor, catalog: Catalog, table: Table, highest: int) -> None:

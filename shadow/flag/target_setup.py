@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg2
-from psycopg2.sql import SQL, Identifier
+from psycopg2.sql import SQL, Identifier, Literal
 
 from ..errors import TargetError
 from ..journal.record import FORMAT
@@ -121,7 +121,7 @@ def install(
     cursor.execute("SELECT to_regnamespace(%s) IS NULL", (quote(pair),))
     if _one(cursor):
         cursor.execute(SQL("CREATE SCHEMA {}").format(Identifier(pair)))
-        cursor.execute(SQL("COMMENT ON SCHEMA {} IS %s").format(Identifier(pair)), (_SCHEMA_IS_OURS,))
+        cursor.execute(SQL("COMMENT ON SCHEMA {} IS {}").format(Identifier(pair), Literal(_SCHEMA_IS_OURS)))
     create_fence(cursor, pair)
     cursor.execute(
         "INSERT INTO shadow.pair (pair, pair_id, format, sqlite_path) VALUES (%s, %s, %s, %s)",

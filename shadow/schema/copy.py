@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg2
 
 from ..errors import OriginError, TargetError
 from ..translate.catalog import Catalog, PgType, Table
-from ..values.codec import DoesNotFit
 from .encode import encode, encoder
 from .names import carried_columns, origin_rowid, pg_table, quote
 from .profile import key_terms
@@ -18,34 +17,38 @@ from .profile import key_terms
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-_CHUNK_ROWS_MAX = 5_000
-_CHUNK_LENGTH_MAX = 4 * 1024 * 1024  # characters and bytes of the chunk's texts and blobs at most
+#: Few enough that a run of rows with big blobs stays bounded, enough that a chunk costs little.
+_CHUNK_ROWS = 200
+_CHUNK_ROWS_BIG = 4
+_CHUNK_BYTES_BIG = 1024 * 1024
 
 Row: TypeAlias = "tuple[Any, ...]"
+#: At most so many rows more; none at the end.
+Fetch = Callable[[int], list[Row]]
 #: Rows of the table sent so far.
 Sent = Callable[[int], None]
 
 
-def copy_table(
-    origin: sqlite3.Connection, cursor: PgCursor, catalog: Catalog, table: Table, row_length_max: int, sent: Sent
-) -> int:
-    """Put the snapshot's rows in place of PostgreSQL's, inside the caller's transaction; gives how many."""
+def copy_table(origin: sqlite3.Connection, cursor: PgCursor, catalog: Catalog, table: Table, sent: Sent) -> int:
+    """Put the snapshot's rows in place of PostgreSQL's, inside the caller's transaction; gives how many.
+
+    Raises `DoesNotFit` when a value asks for another type of column.
+    """
     target = pg_table(catalog, table)
-    rows_per_chunk = max(1, min(_CHUNK_ROWS_MAX, _CHUNK_LENGTH_MAX // max(1, row_length_max)))
     rows = sqlite3.Cursor(origin).execute(select_sql(table))
     cursor.execute(f"TRUNCATE {target}")
     try:
         # The table was truncated in this transaction: FREEZE saves a later rewrite.
-        return copy_rows(cursor, target, table, iter(lambda: rows.fetchmany(rows_per_chunk), []), sent, "FREEZE")
+        return copy_rows(cursor, target, table, rows.fetchmany, sent, "FREEZE")
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
         raise _refused(origin, table, error) from error
 
 
 def copy_rows(
-    cursor: PgCursor, relation: str, table: Table, chunks: Iterable[list[Row]], sent: Sent, option: str = "FORMAT text"
+    cursor: PgCursor, relation: str, table: Table, fetch: Fetch, sent: Sent, option: str = "FORMAT text"
 ) -> int:
-    """COPY rows of `carried_columns(table)` into `relation`; gives how many. The values must fit (profile)."""
-    stream = _Stream(_encoded(chunks, table, sent))
+    """COPY rows of `carried_columns(table)` into `relation`; gives how many. Raises `DoesNotFit`."""
+    stream = _Stream(_encoded(fetch, table, sent))
     names = ", ".join(quote(name) for name, _ in carried_columns(table))
     try:
         cursor.copy_expert(f"COPY {relation} ({names}) FROM STDIN WITH ({option})", stream)
@@ -79,17 +82,15 @@ def columns_types(table: Table) -> list[PgType]:
     return [PgType.BIGINT if c is None else c.pg_type for _, c in carried_columns(table)]
 
 
-def _encoded(chunks: Iterable[list[Row]], table: Table, sent: Sent) -> Iterator[tuple[int, bytes]]:
+def _encoded(fetch: Fetch, table: Table, sent: Sent) -> Iterator[tuple[int, bytes]]:
     encoders = [encoder(kind) for kind in columns_types(table)]
-    done = 0
-    for chunk in chunks:
-        try:
-            data = encode(chunk, encoders)
-        except (DoesNotFit, UnicodeEncodeError) as error:
-            raise OriginError(f"a row of {table.name} after row {done} does not fit: {error}") from error
+    done, count = 0, _CHUNK_ROWS_BIG
+    while chunk := fetch(count):
+        data = encode(chunk, encoders)
         done += len(chunk)
         yield len(chunk), data
         sent(done)
+        count = _CHUNK_ROWS if len(data) // len(chunk) * _CHUNK_ROWS < _CHUNK_BYTES_BIG else _CHUNK_ROWS_BIG
 
 
 class _Stream:

@@ -1,7 +1,7 @@
 """Rows as COPY's text format, a chunk at a time and column by column: a loop per column, not a call per value.
 
-The profile has looked at every value in the same snapshot, so a column's values are known to be of its type;
-`shadow.value` goes through `values.codec` one by one.
+Each chunk's classes of values are looked at first (a set of types, so it costs next to nothing): what would not come
+back unchanged from its column raises `DoesNotFit` and is never turned into something that looks alike.
 """
 
 from __future__ import annotations
@@ -32,26 +32,51 @@ def encoder(pg_type: PgType) -> Encoder:
 
 
 def _integers(values: Sequence[Any]) -> list[str]:
+    _only(int, values, PgType.BIGINT)
     return [_NULL if v is None else str(v) for v in values]
 
 
 def _reals(values: Sequence[Any]) -> list[str]:
+    _only(float, values, PgType.DOUBLE)
     return [_NULL if v is None else repr(v) for v in values]  # shortest digits that come back bit for bit; inf, -0.0
 
 
 def _booleans(values: Sequence[Any]) -> list[str]:
+    _only(int, values, PgType.BOOLEAN)
+    if not _BOOLEANS.issuperset(values):
+        _refuse(values, PgType.BOOLEAN)
     return [_NULL if v is None else "t" if v else "f" for v in values]
 
 
 def _blobs(values: Sequence[Any]) -> list[str]:
+    _only(bytes, values, PgType.BYTEA)
     return [_NULL if v is None else "\\\\x" + v.hex() for v in values]
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
+    _only(str, values, PgType.TEXT)
     whole = "".join([v for v in values if v is not None])
+    if "\0" in whole:
+        _refuse(values, PgType.TEXT)
     if not any(mark in whole for mark in _SPECIAL):
         return [_NULL if v is None else v for v in values]
     return [codec.copy_text(v, PgType.TEXT.value) for v in values]
+
+
+_BOOLEANS = frozenset({0, 1, None})
+
+
+def _only(kind: type, values: Sequence[Any], pg_type: PgType) -> None:
+    if not {kind, type(None)}.issuperset(map(type, values)):
+        _refuse(values, pg_type)
+
+
+def _refuse(values: Sequence[Any], pg_type: PgType) -> None:
+    """Raise `DoesNotFit` for the value that does not."""
+    for value in values:
+        if value is not None:
+            codec.check(value, pg_type.value)
+    raise AssertionError(f"a chunk that does not fit {pg_type} without a value that does not")
 
 
 def _mixed(values: Sequence[Any]) -> list[str]:

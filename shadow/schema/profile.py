@@ -47,8 +47,6 @@ class Stored:
     binary: bool
     #: `_NUL` or `_NOT_UTF8` when some text has it, else 0.
     bad_text: int
-    #: Characters or bytes of the longest text or blob.
-    longest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,6 @@ class Profile:
     findings: tuple[Finding, ...]
     #: Rows of each table, by folded name.
     rows: Mapping[str, int]
-    #: An upper bound of the length of a row's texts and blobs, by folded name.
-    row_length_max: Mapping[str, int]
     #: (folded table, folded column) whose type in the catalog that was given cannot hold what is stored.
     misfits: frozenset[tuple[str, str]]
 
@@ -77,10 +73,9 @@ def profile_rows(conn: sqlite3.Connection, catalog: Catalog) -> Profile:
     types = column_types(catalog)
     findings: list[Finding] = []
     rows: dict[str, int] = {}
-    lengths: dict[str, int] = {}
     misfits: set[tuple[str, str]] = set()
     for key, table in catalog.tables.items():
-        rows[key] = lengths[key] = 0
+        rows[key] = 0
         if table.virtual:
             message = f"{table.name} belongs to a virtual table: its rows stay in SQLite"
             findings.append(Finding(table.name, "", "virtual", message))
@@ -92,9 +87,8 @@ def profile_rows(conn: sqlite3.Connection, catalog: Catalog) -> Profile:
             if not holds(column.pg_type, stored):
                 misfits.add((key, fold(column.name)))
             rows[key] = count
-            lengths[key] += stored.longest
     chosen_catalog = inspect(conn, pg_schema=catalog.pg_schema, types=types)
-    return Profile(chosen_catalog, tuple(findings), rows, lengths, frozenset(misfits))
+    return Profile(chosen_catalog, tuple(findings), rows, frozenset(misfits))
 
 
 def choose(column: Column, stored: Stored, *, alias: bool = False) -> PgType:
@@ -145,8 +139,8 @@ def _scan(conn: sqlite3.Connection, table: Table) -> Iterator[tuple[int, Column,
             row = _scan_row(conn, table, [_terms(column, _BAD_TEST) for column in part])
             assert row is not None
         for i, column in enumerate(part):
-            lowest, highest, binary, bad, longest = row[5 * i + 1 : 5 * i + 6]
-            yield row[0], column, Stored(lowest, highest, bool(binary), int(bad or 0), int(longest or 0))
+            lowest, highest, binary, bad = row[4 * i + 1 : 4 * i + 5]
+            yield row[0], column, Stored(lowest, highest, bool(binary), int(bad or 0))
 
 
 def _scan_row(conn: sqlite3.Connection, table: Table, terms: Sequence[str]) -> tuple[Any, ...] | None:
@@ -171,8 +165,7 @@ def _terms(column: Column, bad_test: str) -> str:
     return (
         f"min(typeof({name})) FILTER (WHERE {name} IS NOT NULL), max(typeof({name})) FILTER (WHERE {name} IS NOT NULL),"
         f" {f'min({name}) >= 0 AND max({name}) <= 1' if boolean else '0'},"
-        f" max({bad_test.replace('{name}', name)}) FILTER (WHERE typeof({name}) = 'text'),"
-        f" max(length({name})) FILTER (WHERE typeof({name}) IN ('text', 'blob'))"
+        f" max({bad_test.replace('{name}', name)}) FILTER (WHERE typeof({name}) = 'text')"
     )
 
 

@@ -9,6 +9,7 @@ restored copy), nothing can be applied first: then all tables are repaired and q
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
@@ -29,6 +30,7 @@ from ..schema.copy import Row, copy_rows
 from ..schema.names import carried_columns, pg_literal, pg_quote, pg_table, quote, text_literal
 from ..translate.catalog import Catalog, PgType, Table, fold, pg_name
 from ..types import Side
+from ..values.codec import DoesNotFit
 from .diff import Kind, RowDiff, TableDiff, diff_table, walk
 from .pair import Applies, begin_origin
 
@@ -90,6 +92,8 @@ def repair(
                     found = work.run(tables, dry_run=dry_run)
         except sqlite3.Error as error:
             raise OriginError(f"{settings.sqlite_path} could not be read: {error}; nothing was repaired") from error
+        except DoesNotFit as error:
+            raise OriginError(f"{error}; nothing was repaired") from error
         except psycopg2.OperationalError as error:
             text = " ".join(str(error).split())
             raise TargetUnavailable(f"PostgreSQL at {describe(dsn)} stopped the repair: {text}; try again") from error
@@ -221,12 +225,12 @@ class _Repair:
                 _delete(cursor, target, table, doomed)
                 doomed = []
             if len(right) >= _ROWS_PER_STATEMENT:
-                copy_rows(cursor, "pg_temp.shadow_right", table, iter([right]), lambda _: None)
+                _insert(cursor, table, right)
                 right = []
         if doomed:
             _delete(cursor, target, table, doomed)
         if right:
-            copy_rows(cursor, "pg_temp.shadow_right", table, iter([right]), lambda _: None)
+            _insert(cursor, table, right)
         names = ", ".join(quote(name) for name, _ in carried_columns(table))
         cursor.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM pg_temp.shadow_right")
         cursor.execute("DROP TABLE pg_temp.shadow_right")
@@ -287,6 +291,13 @@ def _delete(cursor: PgCursor, target: str, table: Table, keys: list[Row]) -> Non
     rows = ", ".join(f"({', '.join(_literals(key, types))})" for key in keys)
     names = ", ".join(pg_quote(name) for name in table.key)
     cursor.execute(f"DELETE FROM {target} WHERE ({names}) IN ({rows})")
+
+
+def _insert(cursor: PgCursor, table: Table, rows: list[Row]) -> None:
+    waiting = iter(rows)
+    copy_rows(
+        cursor, "pg_temp.shadow_right", table, lambda count: list(itertools.islice(waiting, count)), lambda _: None
+    )
 
 
 def _key_type(table: Table, name: str) -> PgType:
