@@ -105,7 +105,7 @@ def settle_records(settings: Settings, origin: sqlite3.Connection, target: PgCon
         return _say(target, origin, pair, who, ours, "PostgreSQL is back after a forced rollback: it takes no writes")
     raise TargetError(
         f"the control records contradict each other (SQLite: {describe(ours)}; PostgreSQL: {describe(theirs)}):"
-        " one of the databases is an older copy; see the runbook, 'records contradict'"
+        " one of the databases is an older copy. Put the newer one back; shadow does not guess which writes to keep"
     )
 
 

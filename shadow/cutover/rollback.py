@@ -170,6 +170,8 @@ def take_fence(attempt: Attempt, fence: PgConnection, drain_timeout: float, *, t
         try:
             with fence.cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {name} IN EXCLUSIVE MODE")
+                # Neither statement takes a snapshot. From here on no single one may keep the app waiting for long.
+                cursor.execute(f"SET LOCAL statement_timeout = {int(FENCE_SECONDS_MAX * 1000)}")
         except psycopg2.errors.LockNotAvailable as error:
             holders = fence_holders(attempt, name)
             raise CalledOff(_held(drain_timeout, holders), holders=holders) from error
