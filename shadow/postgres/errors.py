@@ -178,7 +178,7 @@ def _exists(error: psycopg2.Error, catalog: SchemaFacts | None) -> sqlite3.Error
 
 
 def _raised(error: psycopg2.Error, catalog: SchemaFacts | None) -> sqlite3.Error:
-    """RAISE in a translated trigger or a compat function: the text is SQLite's own already."""
+    """ON DELETE RESTRICT, where SQLite raises from a trigger of its own; the text is SQLite's already."""
     return sqlite_error(_TRIGGER[0], error.diag.message_primary or "", _TRIGGER[1], _TRIGGER[2])
 
 
@@ -191,6 +191,7 @@ _SPECIAL = {
     "42883": _no_function,
     "42601": _syntax,
     "42P07": _exists,
+    "SH003": _raised,
 }
 
 

@@ -15,7 +15,7 @@ from ..errors import TargetError
 
 #: Serialises installs: CREATE ... IF NOT EXISTS of two at once fails with a unique violation.
 _INSTALL_LOCK = 0x5348_4144_4F57  # 'SHADOW'
-_SQL_FILES = ("housekeeping.sql", "entry.sql")
+_SQL_FILES = ("housekeeping.sql", "entry.sql", "keys.sql")
 
 
 def housekeeping_sql() -> str:

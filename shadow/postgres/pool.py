@@ -41,7 +41,7 @@ _SESSION = {
 class Lease:
     """One connection while somebody has it."""
 
-    __slots__ = ("conn", "fd", "finished", "held", "lock_timeout_ms", "pid", "returned", "since")
+    __slots__ = ("conn", "fd", "finished", "foreign_keys", "held", "lock_timeout_ms", "pid", "returned", "since")
 
     def __init__(self, conn: PgConnection, lock_timeout_ms: int | None = None) -> None:
         self.conn = conn
@@ -49,6 +49,8 @@ class Lease:
         self.pid = os.getpid()
         #: What the session's lock_timeout is set to; None: the server's default.
         self.lock_timeout_ms = lock_timeout_ms
+        #: Whether the session enforces foreign keys.
+        self.foreign_keys = False
         #: Held cursors that somebody still reads, and how many read to their end are not closed yet.
         self.held = 0
         self.finished = 0
@@ -96,6 +98,7 @@ class Pool:
                         self._leased += 1
                         again = Lease(lease.conn, lease.lock_timeout_ms)
                         again.finished = lease.finished
+                        again.foreign_keys = lease.foreign_keys
                         return again
                     lease.conn.close()
                 if self._leased + self._opening < self._settings.pool_max:

@@ -76,6 +76,8 @@ class RemoteSession:
         self.last_insert_rowid = 0
         self.changes = 0
         self.total_changes = 0
+        #: PRAGMA foreign_keys of this connection.
+        self.foreign_keys = False
         #: PRAGMA settings of this connection; made by `remote_pragma` when first asked for.
         self.pragmas: sqlite3.Connection | None = None
         #: Set when `NotPrimary` is raised: how the app had begun its transaction (None: it had not).
@@ -125,6 +127,8 @@ class RemoteSession:
         tx = self._tx
         if tx.phase is Phase.FAILED:
             return None
+        if self.foreign_keys:
+            self._need_keys()
         implied = tx.phase is Phase.NONE and implicit_begin is not None
         if implied:
             tx.begin(implicit_begin or "DEFERRED")
@@ -365,6 +369,8 @@ class RemoteSession:
 
     def _write(self, plan: Plan, values: Params, implicit_begin: str | None) -> RemoteResult:
         tx = self._tx
+        if self.foreign_keys:
+            self._need_keys()
         strings = self._bind(plan, values)
         strings[0] = (self._id_rules(plan) + strings[0][0], strings[0][1])
         if plan.burns and self.settings.pg_mode is PgMode.SERIAL:
@@ -394,6 +400,29 @@ class RemoteSession:
             tx.written = tx.seen = True
         return result
 
+    def _need_keys(self) -> None:
+        """The first write with foreign keys on: their triggers must be there."""
+        state = self._state()
+        if state.keys_ready:
+            return
+        from .remote_keys import has_keys, install_keys
+
+        if has_keys(state.catalog):
+            inside = self._tx.phase in (Phase.READ, Phase.WRITE)
+            try:
+                if inside:
+                    self._run_guarded(self._tx.guard() + "SELECT 1")
+                install_keys(self._cursor(), state.catalog)
+            except _pg_error() as error:
+                if inside:
+                    self._undo_statement(error)
+                raise self._translate(error) from error
+            finally:
+                self._give_back_unless_in_transaction()
+            if inside and state is not self._tx.local:
+                return  # a rollback takes them away again
+        state.keys_ready = True
+
     def _write_string(self, plan: Plan, text: str, args: tuple[object, ...]) -> PgCursor:
         tx = self._tx
         version = self._state().version
@@ -405,6 +434,12 @@ class RemoteSession:
             return self._first(plan, lambda: tx.open_write(version) + text, args, Phase.WRITE)
         if tx.phase is Phase.READ:
             self._enter_late(version)
+        try:
+            return self._later(plan, text, args)
+        except sqlite3.IntegrityError as error:
+            cause: BaseException | None = error.__cause__
+            if not isinstance(cause, _pg_error()) or cause.pgcode != "23505" or not self._raise_ids(plan, cause):
+                raise
         return self._later(plan, text, args)
 
     def _written(self, plan: Plan, cursors: list[PgCursor]) -> RemoteResult:
@@ -617,7 +652,7 @@ class RemoteSession:
         for table in tables:
             cursor = self._run(f"SELECT shadow.raise_ids({literal(self.settings.pg_schema)}, {_table_args(table)})")
             raised = bool((cursor.fetchone() or (0,))[0]) or raised
-        self._give_back()
+        self._give_back_unless_in_transaction()
         return raised
 
     # -- BEGIN, COMMIT, savepoints -----------------------------------------------------------------------------------
@@ -783,6 +818,9 @@ class RemoteSession:
             # 0 would mean to wait for ever; SQLite's 0 means not at all.
             cursor.execute(f"SET lock_timeout = {max(self.busy_timeout_ms, 1)}")
             lease.lock_timeout_ms = self.busy_timeout_ms
+        if lease.foreign_keys is not self.foreign_keys:
+            cursor.execute(f"SET shadow.foreign_keys = {'on' if self.foreign_keys else 'off'}")
+            lease.foreign_keys = self.foreign_keys
         try:
             cursor.execute(text, args)
         except ValueError as error:

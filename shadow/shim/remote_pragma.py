@@ -60,6 +60,8 @@ def run_pragma(session: RemoteSession, sql: str, statement: Statement) -> Remote
         return _busy_timeout(session, sql)
     if name == "database_list":
         return RemoteResult(("seq", "name", "file"), [(0, "main", session.settings.sqlite_path)])
+    if name == "foreign_keys":
+        return _foreign_keys(session, sql)
     if name in _SHARED:
         return _shared(session, name, _value(sql))
     if name == "page_count":
@@ -94,6 +96,14 @@ def _busy_timeout(session: RemoteSession, sql: str) -> RemoteResult:
     if value is not None:
         session.busy_timeout_ms = max(value, 0)
     return RemoteResult(("timeout",), [(session.busy_timeout_ms,)])
+
+
+def _foreign_keys(session: RemoteSession, sql: str) -> RemoteResult:
+    if session.in_transaction and any(t.value in ("=", "(") for t in tokenize(sql)):
+        return RemoteResult()  # inside a transaction SQLite leaves it as it is
+    result = _own(session, sql)
+    session.foreign_keys = bool(_connection(session).execute("PRAGMA foreign_keys").fetchone()[0])
+    return result
 
 
 def _shared(session: RemoteSession, name: str, value: int | None) -> RemoteResult:

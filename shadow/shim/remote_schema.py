@@ -36,6 +36,8 @@ class SchemaState:
     replica: Replica
     #: When the version was last seen in PostgreSQL (monotonic).
     checked_at: float
+    #: The triggers for PRAGMA foreign_keys=ON are there.
+    keys_ready: bool = False
     plans: dict[tuple[str, object], Plan] = field(default_factory=dict)
 
     def remember(self, key: tuple[str, object], plan: Plan) -> None:
