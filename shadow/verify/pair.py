@@ -101,8 +101,14 @@ def open_pair(
                 f"PostgreSQL at {describe(dsn)} was lost: {' '.join(str(error).split())}"
             ) from error
         if isinstance(error, sqlite3.Error):
-            raise OriginError(f"{sqlite_path} could not be read: {error}") from error
+            raise OriginError(f"{sqlite_path} could not be read: {without_values(error)}") from error
         raise
+
+
+def without_values(error: Exception) -> str:
+    """The error's text on one line; SQLite's quotes the value when text is not UTF-8."""
+    text = " ".join(str(error).split())
+    return text.partition(" with text ")[0] if text.startswith("Could not decode") else text
 
 
 def begin_origin(origin: sqlite3.Connection, sqlite_path: str) -> tuple[int, bytes]:

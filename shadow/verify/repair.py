@@ -32,7 +32,7 @@ from ..translate.catalog import Catalog, PgType, Table, fold, pg_name
 from ..types import Side
 from ..values.codec import DoesNotFit
 from .diff import Kind, RowDiff, TableDiff, diff_table, walk
-from .pair import Applies, begin_origin
+from .pair import Applies, begin_origin, without_values
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection
@@ -89,9 +89,13 @@ def repair(
                 # The capture triggers take these writes for what they are: SQLite's.
                 with closing(connect(dsn, purpose="repair", session={"shadow.applier": "on"})) as target:
                     work = _Repair(settings.pg_schema, origin, target, position, nonce, broken)
-                    found = work.run(tables, dry_run=dry_run)
+                    try:
+                        found = work.run(tables, dry_run=dry_run, profiled=dry_run)
+                    except DoesNotFit:  # nothing is committed: once more, with columns that hold what is stored
+                        found = work.run(tables, dry_run=dry_run, profiled=True)
         except sqlite3.Error as error:
-            raise OriginError(f"{settings.sqlite_path} could not be read: {error}; nothing was repaired") from error
+            what = without_values(error)
+            raise OriginError(f"{settings.sqlite_path} could not be read: {what}; nothing was repaired") from error
         except DoesNotFit as error:
             raise OriginError(f"{error}; nothing was repaired") from error
         except psycopg2.OperationalError as error:
@@ -135,12 +139,13 @@ class _Repair:
         self._nonce = nonce
         self._broken = broken
 
-    def run(self, wanted: Collection[str] | None, *, dry_run: bool) -> list[TableRepair]:
+    def run(self, wanted: Collection[str] | None, *, dry_run: bool, profiled: bool) -> list[TableRepair]:
+        """`profiled`: look at all values first, and widen the columns that do not hold them."""
         try:
             with self._target.cursor() as cursor:
                 self._hold(cursor)
                 present = load_catalog(cursor, self._pair)
-                catalog, widened = self._fit_types(cursor, present, wanted)
+                catalog, widened = self._fit_types(cursor, present, wanted, profiled=profiled)
                 names = _names(catalog, wanted)
                 found = []
                 for name in names:
@@ -174,11 +179,11 @@ class _Repair:
             raise TargetUnavailable(f"the applied position of {self._pair} moved during the repair; try again")
 
     def _fit_types(
-        self, cursor: PgCursor, catalog: Catalog, wanted: Collection[str] | None
+        self, cursor: PgCursor, catalog: Catalog, wanted: Collection[str] | None, *, profiled: bool
     ) -> tuple[Catalog, dict[str, tuple[str, ...]]]:
         """The snapshot's schema, with columns widened whose values no longer fit; their tables are made anew, empty."""
         fresh = inspect(self._origin, pg_schema=self._pair, types=column_types(catalog))
-        names = _names(fresh, wanted)
+        names = _names(fresh, wanted) if profiled else []
         looked_at = replace(fresh, tables={name: fresh.tables[name] for name in names})
         found = profile_rows(self._origin, looked_at)
         blocking = [f for f in found.findings if f.blocking]
@@ -186,7 +191,7 @@ class _Repair:
             raise OriginError(blocking[0].message)
         types = column_types(fresh)
         widened: dict[str, tuple[str, ...]] = {}
-        for key, table in fresh.tables.items():
+        for key, table in looked_at.tables.items():
             wider = [c for c in table.columns if (key, fold(c.name)) in found.misfits]
             if wider:
                 widened[key] = tuple(c.name for c in wider)

@@ -22,7 +22,7 @@ from ..postgres.connect import connect
 from ..schema import inspect
 from ..translate.catalog import Table, fold
 from .diff import TableDiff, diff_table
-from .pair import Applies, FencedPair, OpenPair, open_pair
+from .pair import Applies, FencedPair, OpenPair, open_pair, without_values
 
 #: (table, rows compared so far).
 OnProgress = Callable[[str, int], None]
@@ -117,7 +117,7 @@ def _one_table(pair: FencedPair, name: str, progress: OnProgress) -> TableDiff:
         if name in pair.dirty:
             found.detail = "dirty: waits for repair"
     except (sqlite3.Error, psycopg2.Error, ShadowError, ValueError) as error:
-        found.detail = f"not compared: {' '.join(str(error).split())}"
+        found.detail = f"not compared: {without_values(error)}"
         _keep_snapshot(pair)
     return found
 

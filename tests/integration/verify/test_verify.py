@@ -115,6 +115,16 @@ def test_a_table_that_could_not_be_compared_is_not_verified_and_others_still_are
     assert in_target("SELECT complete FROM shadow.verified WHERE table_name = 'keyless'") == [(False,)]
 
 
+def test_text_that_cannot_be_read_makes_its_table_not_verified_and_is_not_shown(
+    settings: Settings, applier: Applier, in_origin: Callable[[str], None]
+) -> None:
+    in_origin("UPDATE users SET name = CAST(x'736563726574ff' AS TEXT) WHERE id = 8")
+    (found,) = [t for t in verify(settings, applier).tables if not t.complete]
+    assert found.table == "users"
+    assert "Could not decode" in found.detail
+    assert "secret" not in found.detail
+
+
 def test_a_table_on_one_side_only_is_not_verified(
     settings: Settings, applier: Applier, in_origin: Callable[[str], None]
 ) -> None:
