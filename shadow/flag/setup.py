@@ -185,6 +185,7 @@ def _install_origin(
                 origin_setup.install(origin, pair_id, record, nonces, reverse_snapshot=snapshot)
                 if record.primary is Side.POSTGRES:
                     guards.install(origin)
+                    guards.park_triggers(origin)  # their effects come back from PostgreSQL by themselves
                 origin.execute("COMMIT")
                 return catalog
             found = objects(origin)

@@ -11,7 +11,6 @@ import pytest
 from flagging import SCHEMA, FlagPair
 
 from shadow.config import configure
-from shadow.flag import guards
 from shadow.flag.setup import init_pair
 from shadow.reverse import capture
 from shadow.reverse.applier import ReverseApplier
@@ -24,8 +23,6 @@ def pair(sqlite_path: Path, pg_dsn: str) -> FlagPair:
     with closing(sqlite3.connect(sqlite_path)) as conn:
         conn.executescript(SCHEMA)
     init_pair(settings, Side.POSTGRES, prepare_target=capture.install)
-    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as conn:
-        guards.park_triggers(conn)
     return FlagPair(settings)
 
 
