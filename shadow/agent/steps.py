@@ -142,8 +142,7 @@ class CompareStep:
         pair = self._settings.pair
         try:
             if not sqlite_is_primary(pair.sqlite_path):
-                late = Verdict.NOT_COMPARABLE, Reason.POSTGRES_PRIMARY
-                return Round(tuple(Comparison(sample, 0, *late) for sample in samples), (), 0)
+                return self._too_late(samples)
             if self._applier.head()[0] - self._applier.applied()[0] > _COMPARE_LAG_RECORDS_MAX:
                 return Round((), tuple(samples), 0)
             with open_pair(
@@ -158,6 +157,14 @@ class CompareStep:
         except BaseException:
             self._queue.drop("compare_failed", len(samples))
             raise
+
+    def _too_late(self, samples: list[Sample]) -> Round:
+        """The switch was quicker than the comparison: what waits is told once for each shape, the rest was surplus."""
+        waiting = [*samples, *self._queue.take(len(self._queue))]
+        shapes = {sample.fingerprint: sample for sample in waiting}
+        self._queue.drop(SURPLUS, len(waiting) - len(shapes))
+        late = Verdict.NOT_COMPARABLE, Reason.POSTGRES_PRIMARY
+        return Round(tuple(Comparison(sample, 0, *late) for sample in shapes.values()), (), 0)
 
     def _store(self, found: Round) -> None:
         seen, dropped = self._queue.counts()
