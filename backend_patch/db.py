@@ -22,6 +22,7 @@ from config import SCHEMA_PATH, SQLITE_PATH
 from db_migrations import MigrationError, run_migrations
 
 import shadow.config
+import shadow.sqlite3
 from shadow import sqlite3
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,13 @@ _HOME = shadow.config.resolve_path(SQLITE_PATH)
 
 
 def init_database() -> None:
-    """Create the catalog from SCHEMA_PATH; does nothing when it is there already."""
-    if _catalog_exists():
+    """Create the catalog from SCHEMA_PATH; does nothing if the file exists."""
+    if Path(CATALOG_PATH).exists() or _postgres_has_tables():
         return
+    _create_catalog()
+
+
+def _create_catalog() -> None:
     logger.info("Creating catalog database at %s", CATALOG_PATH)
     with open(SCHEMA_PATH, encoding="utf-8") as file:
         schema = file.read()
@@ -114,22 +119,36 @@ def _shadow_catalog() -> shadow.config.Settings | None:
     return shadow.config.configure(**{**dataclasses.asdict(settings), "pg_schema": schema})
 
 
-def _catalog_exists() -> bool:
-    """Whether the catalog has been created, on the side where this process will use it.
-
-    With DATABASE_TYPE=postgres the file says nothing: it may be there (left from before, or created with the pair)
-    while PostgreSQL has no tables yet, and on another machine it may be missing while PostgreSQL has them all. So the
-    database itself is asked.
-    """
+def _on_postgres() -> bool:
     settings = _shadow_catalog()
-    if settings is None or settings.database_type != "postgres":
-        return Path(CATALOG_PATH).exists()
-    conn = sqlite3.connect(CATALOG_PATH, timeout=30)
+    return settings is not None and settings.database_type == "postgres"
+
+
+def _postgres_has_tables() -> bool:
+    """DATABASE_TYPE=postgres: whether the catalog is there. On another machine it may be there without a file."""
+    if not _on_postgres():
+        return False
+    conn = shadow.sqlite3.connect(CATALOG_PATH, timeout=30)
     try:
-        row = conn.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'")
-        return bool(row.fetchone()[0])
+        found = conn.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'")
+        count = found.fetchone()[0]
+        return isinstance(count, int) and count > 0
     finally:
         conn.close()
+
+
+def _start() -> None:
+    """What importing this module does, one process at a time.
+
+    With DATABASE_TYPE=postgres a file that exists says nothing about PostgreSQL: it may be left from before, or the
+    first start may have been killed between making the pair and its tables. So here, and only here, PostgreSQL is asked
+    even though the file is there.
+    """
+    with _one_at_a_time():
+        init_database()
+        if _on_postgres() and not _postgres_has_tables():
+            _create_catalog()
+        _run_migrations_safe()
 
 
 @contextlib.contextmanager
@@ -152,6 +171,4 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(fd)
 
 
-with _one_at_a_time():
-    init_database()
-    _run_migrations_safe()
+_start()

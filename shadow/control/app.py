@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ..agent.health import Health
-from ..agent.metrics import CONTENT_TYPE, Metrics
+from ..agent.metrics import CONTENT_TYPE
 from ..agent.settings import AgentSettings
 from ..errors import GateClosed, ShadowError, TargetUnavailable
 from . import page, routes
@@ -31,8 +31,7 @@ class AgentPort(Protocol):
 
     @property
     def settings(self) -> AgentSettings: ...
-    @property
-    def metrics(self) -> Metrics: ...
+    def exposition(self) -> bytes: ...
     def liveness(self) -> Health: ...
     def readiness(self) -> Health: ...
 
@@ -50,7 +49,7 @@ def create_app(agent: AgentPort) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        return Response(agent.metrics.exposition(), media_type=CONTENT_TYPE)
+        return Response(agent.exposition(), media_type=CONTENT_TYPE)
 
     @app.get("/healthz")
     def healthz() -> Response:

@@ -185,9 +185,21 @@ real_path, real_sqlite3 = db.Path, db.sqlite3
 class NoConnect:
     def connect(self, *a, **k): raise AssertionError("connected")
 db.Path, db.sqlite3 = Found, NoConnect()
-if {kind!r} != "postgres":
-    db.init_database()
+db.init_database()
 db.Path, db.sqlite3 = real_path, real_sqlite3
+
+# db.Path: "there is no file" means that the schema is run, on what db.sqlite3 gives.
+class Missing(Found):
+    def exists(self): return False
+class Script:
+    def __init__(self): self.done = []
+    def connect(self, *a, **k): return self
+    def __getattr__(self, name): return lambda *a: self.done.append((name, *a))
+home = db.CATALOG_PATH
+db.CATALOG_PATH, db.Path, db.sqlite3 = home + ".missing", Missing, Script()
+db.init_database()
+assert db.sqlite3.done == [("executescript", open(db.SCHEMA_PATH).read()), ("commit",), ("close",)], db.sqlite3.done
+db.CATALOG_PATH, db.Path, db.sqlite3 = home, real_path, real_sqlite3
 
 # db.sqlite3: looked up at each call.
 calls = []
@@ -198,7 +210,7 @@ class Recorder:
         return real_sqlite3.connect(":memory:")
 db.sqlite3 = Recorder()
 db.get_connection().close()
-assert calls == [((db.CATALOG_PATH,), {{"timeout": 30}})], calls
+assert calls == [((db.CATALOG_PATH,), {"timeout": 30})], calls
 db.sqlite3 = real_sqlite3
 
 # db.CATALOG_PATH and db.SCHEMA_PATH: a catalog of the test's own.
@@ -247,7 +259,7 @@ print(json.dumps(services.counts()["datasources"]))
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_the_names_that_tests_patch_are_looked_up_at_each_call(backend: Backend, kind: str) -> None:
-    assert backend.having(DATABASE_TYPE=kind).run(PATCHES.format(kind=kind)) == 0
+    assert backend.having(DATABASE_TYPE=kind).run(PATCHES) == 0
 
 
 @pytest.mark.parametrize("kind", TYPES)

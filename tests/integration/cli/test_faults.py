@@ -160,3 +160,18 @@ def test_the_whole_way_and_back_out_leaves_nothing(
         assert main(["cutover", *given]) == 1
         assert json.loads(capsys.readouterr().out)["closed_gates"] == ["coverage"]
         run("remove")
+
+
+def test_status_works_while_postgres_is_away(app_db: Path, pg_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--sqlite", str(app_db), "--database-url", pg_dsn]) == 0
+    capsys.readouterr()
+    away = ("--sqlite", str(app_db), "--database-url", "postgresql://127.0.0.1:1/away")
+    assert main(["status", *away, "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["primary"], said["origin"]["up"], said["target"]["up"]) == ("sqlite", True, False)
+    assert "127.0.0.1" in said["troubles"][0]
+    assert not any(gate["open"] for gate in said["gates"] if gate["name"] != "initialised")
+    assert main(["status", *away]) == 1
+    assert "DOWN" in capsys.readouterr().out
+    for verb in ("cutover", "rollback", "verify"):
+        assert "127.0.0.1" in refused(capsys, verb, *away)
