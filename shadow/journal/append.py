@@ -8,6 +8,7 @@ transaction: a rollback, also to a savepoint, takes them back together with the 
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -21,9 +22,14 @@ _APPEND = "INSERT INTO main._shadow_append (last, nonce, record) VALUES (?, ?, ?
 _WITHDRAW = "DELETE FROM main._shadow_journal WHERE position > (SELECT max(position) FROM main._shadow_journal) - ?"
 
 
+#: Of our own: an app that seeds `random` must not make two processes draw alike, nor must a fork.
+_random = random.Random()
+os.register_at_fork(after_in_child=_random.seed)
+
+
 def new_nonce() -> bytes:
     """6 bytes of Unix time in ms, big-endian, and 6 random bytes."""
-    return (time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(6)
+    return (time.time_ns() // 1_000_000 << 48 | _random.getrandbits(48)).to_bytes(12, "big")
 
 
 def nonce_time(nonce: bytes) -> float:

@@ -7,6 +7,7 @@ in a rolling deploy understand each other or refuse clearly. Text with lone surr
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -131,8 +132,18 @@ def decode(record: bytes) -> list[Item]:
     return [_item_in(item) for item in items]
 
 
+_local = threading.local()  # one packer a thread: making one costs more than packing a small item
+_PACKER_BYTES_MAX = 1 << 20
+
+
 def _pack(value: object) -> bytes:
-    return msgpack.packb(value, use_bin_type=True, unicode_errors="surrogatepass")  # type: ignore[no-any-return]
+    packer = getattr(_local, "packer", None)
+    if packer is None:
+        packer = _local.packer = msgpack.Packer(use_bin_type=True, unicode_errors="surrogatepass")
+    packed: bytes = packer.pack(value)
+    if len(packed) > _PACKER_BYTES_MAX:
+        _local.packer = None  # a packer keeps its buffer at the size it once needed
+    return packed
 
 
 #: An array of two whose first element is the format.

@@ -44,9 +44,15 @@ def value(raw: Any) -> Any:
         raise CannotAdapt from None
 
 
+_adapters_seen = (-1, False)  # how many adapters were registered at the last look, and whether one is of a base type
+
+
 def _base_adapters() -> bool:
-    adapters = sqlite3.adapters
-    return any(key in adapters for key in _BASE)
+    global _adapters_seen
+    count = len(sqlite3.adapters)
+    if count != _adapters_seen[0]:
+        _adapters_seen = (count, any(key in sqlite3.adapters for key in _BASE))
+    return _adapters_seen[1]
 
 
 def params(raw: Any, statement: Statement) -> Params:

@@ -20,9 +20,17 @@ _SUBSECOND = ("subsec", "subsecond")
 _local = threading.local()  # a private connection per thread that runs SQLite's own date functions
 
 
+_second = (-1, "")  # the last second that was formatted, and its text: replaced as a whole, so threads may share it
+
+
 def _format(seconds: float) -> str:
+    global _second
     whole = int(seconds)
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1000):03d}"
+    at, text = _second
+    if at != whole:
+        text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole))
+        _second = (whole, text)
+    return f"{text}.{int((seconds - whole) * 1000):03d}"
 
 
 class Clock:

@@ -74,7 +74,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
         if session is None:
             super().commit()
             return
-        if session.finish_remote(commit=True):
+        if session.remote is not None and session.finish_remote(commit=True):
             return
         session.before_commit(self)
         try:
@@ -89,7 +89,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
         if session is None:
             super().rollback()
             return
-        if session.finish_remote(commit=False):
+        if session.remote is not None and session.finish_remote(commit=False):
             return
         super().rollback()
         session.rolled_back()

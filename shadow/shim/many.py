@@ -11,7 +11,7 @@ from ..journal.record import Undetermined, encode_executed, encode_item
 from . import adapt
 from .carry import capture_failed, decide, run_otherwise
 from .classify import Statement
-from .plain import ask, in_transaction, run_many
+from .plain import PlainCursor, in_transaction, run_many
 from .plan import How, Plan
 from .write import Entry, after_error, commit_own, enter, not_ours, spill
 
@@ -120,6 +120,7 @@ class _Many:
         self.count = 0
         self.running: Any = None
         self.pulled = False
+        self._asking = PlainCursor(conn)
 
     def run(self, sets: Any) -> None:
         self.session.clock.now = None
@@ -154,10 +155,10 @@ class _Many:
         if self.running is None:
             return
         if self.plan.rowid:
-            rowid, changes = ask(self.conn, "SELECT last_insert_rowid(), changes()")[0]
+            rowid, changes = self._asking.execute("SELECT last_insert_rowid(), changes()").fetchone()
             self.rowids.append(rowid if changes else None)
         else:
-            changes = ask(self.conn, "SELECT changes()")[0][0]
+            (changes,) = self._asking.execute("SELECT changes()").fetchone()
         self.count += changes
         self.done.append(self.running[0])
         self.running = None

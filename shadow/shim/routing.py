@@ -10,9 +10,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import log
 from ..config import Settings
@@ -53,8 +52,7 @@ class Verdict(Enum):
     UNSETTLED = "unsettled"
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(NamedTuple):
     """The control row as a statement needs it."""
 
     verdict: Verdict

@@ -23,7 +23,7 @@ from .counters import Counters
 from .facts import FileFacts, facts_for, load
 from .images import Images
 from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours, run
-from .routing import ALWAYS_ASK, GO_POSTGRES, STATE, Control, Router, Verdict, busy
+from .routing import ALWAYS_ASK, GO_POSTGRES, GO_SQLITE, STATE, Control, Router, Verdict, busy
 from .transaction import Buffer
 
 if TYPE_CHECKING:
@@ -110,8 +110,10 @@ class Session:
     def execute(self, cursor: Cursor, statement: Statement, sql: str, params: Any) -> Cursor:
         """Any statement that did not go the short way."""
         conn = cursor.connection
-        if self._goes_remote(conn, statement):
+        if (self.remote is not None or self.view[STATE] != GO_SQLITE) and self._goes_remote(conn, statement):
             return self.run_remote(cursor, conn, statement, params)
+        if statement.kind is Kind.WRITE:
+            return write.execute(self, cursor, conn, statement, sql, params)
         return self.execute_here(cursor, conn, statement, sql, params)
 
     def execute_many(self, cursor: Cursor, statement: Statement, sql: str, sets: Any) -> Cursor:
@@ -275,9 +277,10 @@ class Session:
 
     def begin(self, conn: sqlite3.Connection, kind: str, *, deferred_on_error: bool) -> bool:
         """Open a write transaction on SQLite; False: PostgreSQL is primary and no transaction is open."""
-        deadline = time.monotonic() + self.settings.switch_wait_seconds
+        deadline = 0.0
         while True:
-            self.router.wait_for_switch()
+            if self.view[STATE] != GO_SQLITE:
+                self.router.wait_for_switch()
             try:
                 ours(conn, "BEGIN " + kind)
             except sqlite3.OperationalError:
@@ -293,7 +296,9 @@ class Session:
             self._refuse_if_sqlite_only()
             if control.verdict is Verdict.POSTGRES or not self.router.settle(conn):
                 return False
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            deadline = deadline or now + self.settings.switch_wait_seconds
+            if now > deadline:
                 raise busy("the switch did not settle")
 
     def authorise(self, conn: sqlite3.Connection) -> bool:
@@ -341,7 +346,7 @@ class Session:
         if control.verdict is Verdict.HERE:
             self.writable = True
             only_sqlite = self.settings.database_type is DatabaseType.SQLITE
-            self.journaling = control.journaling and not only_sqlite
+            self.journaling = bool(control.journaling) and not only_sqlite
             if only_sqlite and control.journaling and not self.router.proof_raised:
                 self._raise_proof(conn)
         return control
