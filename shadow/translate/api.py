@@ -85,6 +85,8 @@ def _translate(
         tree, lexed = parse(sql)
     except ParseError as error:
         return Translation(sql, _guess_kind(sql), unsupported=Unsupported(str(error), error.start, error.end))
+    except RecursionError:
+        return Translation(sql, _guess_kind(sql), unsupported=Unsupported("nested too deeply", 0, len(sql)))
     if isinstance(tree, Other):
         kind = _OTHER.get(tree.words[0], Kind.OTHER) if tree.words else Kind.OTHER
         return Translation(sql, kind)

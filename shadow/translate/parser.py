@@ -75,13 +75,14 @@ _JOIN_WORDS = frozenset({"NATURAL", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "
 _CURRENT = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"})
 
 _EQUALITY = {"=": "=", "==": "=", "<>": "<>", "!=": "<>"}
-_TIERS: tuple[frozenset[str], ...] = (
-    frozenset({"<", "<=", ">", ">="}),
-    frozenset({"&", "|", "<<", ">>"}),
-    frozenset({"+", "-"}),
-    frozenset({"*", "/", "%"}),
-    frozenset({"||", "->", "->>"}),
-)
+#: Binary operators above the level of =, by how tightly they bind.
+_TIGHTNESS = {
+    **dict.fromkeys(("<", "<=", ">", ">="), 0),
+    **dict.fromkeys(("&", "|", "<<", ">>"), 1),
+    **dict.fromkeys(("+", "-"), 2),
+    **dict.fromkeys(("*", "/", "%"), 3),
+    **dict.fromkeys(("||", "->", "->>"), 4),
+}
 _DEPTH_MAX = 400  # SQLite's own limit of an expression tree is 1000; Python's stack is the narrower one
 
 
@@ -621,14 +622,15 @@ class Parser:
         self.need_op(")")
         return In(left, items, negated)
 
-    def tier(self, level: int) -> Expr:
-        if level == len(_TIERS):
-            return self.unary()
-        ops = _TIERS[level]
-        left = self.tier(level + 1)
-        while self.token.kind is T.OP and self.token.text in ops:
+    def tier(self, tightness: int) -> Expr:
+        """Binary operators that bind at least so tightly, each level from the left."""
+        left = self.unary()
+        while self.token.kind is T.OP:
+            own = _TIGHTNESS.get(self.token.text)
+            if own is None or own < tightness:
+                break
             op = self.advance().text
-            left = self.binary(op, left, self.tier(level + 1))
+            left = self.binary(op, left, self.tier(own + 1))
         return left
 
     def unary(self) -> Expr:

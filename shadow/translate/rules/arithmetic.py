@@ -17,6 +17,7 @@ from ..typed import Cls, E, as_cls, call, const, to_int, to_text
 
 _FUNCTIONS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
 _BITS = {"&": "&", "|": "|", "<<": "<<", ">>": ">>"}
+_CHAINED = frozenset({*_FUNCTIONS, *_BITS, "||"})
 _NULL = E("NULL::bigint", Cls.NULL, const=None)
 
 
@@ -27,12 +28,22 @@ def binary(c: Compiler, node: Binary, scope: Scope) -> E:
         return json.arrow(c, node, scope)
     if node.op in ("MATCH", "REGEXP"):
         raise Refusal(f"no translation of {node.op}", node)
-    left, right = c.expr(node.left, scope), c.expr(node.right, scope)
-    if node.op == "||":
+    # A chain from the left in one loop: generated texts are long.
+    chain = [node]
+    while isinstance(chain[-1].left, Binary) and chain[-1].left.op in _CHAINED and not scope.groups:
+        chain.append(chain[-1].left)
+    found = c.expr(chain[-1].left, scope)
+    for part in reversed(chain):
+        found = _apply(part.op, found, c.expr(part.right, scope))
+    return found
+
+
+def _apply(op: str, left: E, right: E) -> E:
+    if op == "||":
         return concat(left, right)
-    if node.op in _BITS:
-        return _bits(node.op, integer(left), integer(right))
-    return calculate(node.op, left, right)
+    if op in _BITS:
+        return _bits(op, integer(left), integer(right))
+    return calculate(op, left, right)
 
 
 def calculate(op: str, left: E, right: E) -> E:

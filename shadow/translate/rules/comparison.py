@@ -161,7 +161,7 @@ def _boolean(op: str, left: E, right: E) -> E | None:
 
 def _texts(left: E, right: E) -> tuple[str, str]:
     """Literals and parameters without casts where the other side has a type of its own."""
-    same = left.cls is right.cls
+    same = left.cls is right.cls or {left.cls, right.cls} == {Cls.INT, Cls.REAL}
     a_free = left.is_const or left.param
     b_free = right.is_const or right.param
     a = left.loose if a_free and not b_free and same else left.wrapped

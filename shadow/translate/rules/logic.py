@@ -14,13 +14,17 @@ _WORDS = {"AND": "AND", "OR": "OR"}
 def binary(c: Compiler, node: Binary, scope: Scope) -> E:
     op = node.op
     if op in _WORDS:
-        left, right = c.expr(node.left, scope), c.expr(node.right, scope)
-        return E(
-            f"{_operand(node.left, op, left)} {op} {_operand(node.right, op, right)}",
-            Cls.BOOL,
-            atom=False,
-            nullable=left.nullable or right.nullable,
-        )
+        # A chain in one loop: generated conditions have hundreds of parts.
+        parts: list[Expr] = []
+        at: Expr = node
+        while isinstance(at, Binary) and at.op == op:
+            parts.append(at.right)
+            at = at.left
+        parts.append(at)
+        parts.reverse()
+        compiled = [c.expr(part, scope) for part in parts]
+        text = f" {op} ".join(_operand(part, op, e) for part, e in zip(parts, compiled, strict=True))
+        return E(text, Cls.BOOL, atom=False, nullable=any(e.nullable for e in compiled))
     if op in comparison.OPERATORS:
         return comparison.binary(c, node, scope)
     return arithmetic.binary(c, node, scope)

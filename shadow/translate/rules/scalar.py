@@ -1,4 +1,4 @@
-"""Functions of one row: a native form where it is provably the same, else the function of that name in schema shadow."""
+"""Functions of one row: native where that is provably the same, else the function of that name in schema shadow."""
 
 from __future__ import annotations
 
