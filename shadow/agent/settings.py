@@ -30,7 +30,7 @@ class AgentSettings(BaseSettings):
     #: Fenced pairs are taken at most this often, in seconds; 0 turns comparing off.
     compare_interval_seconds: float = Field(0.2, ge=0, le=3600)
     #: Samples compared on one fenced pair at most.
-    compare_samples_max: int = Field(250, ge=1, le=100_000)
+    compare_samples_max: int = Field(500, ge=1, le=100_000)
     #: Longest time one fenced pair is kept for comparing, in seconds: it holds back the WAL and vacuum.
     compare_budget_seconds: float = Field(1.0, gt=0, le=60)
     #: Whether dirty tables are repaired by the agent as they appear.

@@ -125,6 +125,7 @@ class _Session:
         self._replica = replica
         self._now = ""
         self._clock_frozen = False
+        self._prepared = False
         self._origin_replica: Replica | None = None
 
     def compare_safely(self, sample: Sample, translation: Translation) -> Comparison:
@@ -229,39 +230,37 @@ class _Session:
         if translation.catalog_only:
             return _from_replica(self._replica, sample)
         cursor = self._pair.target.cursor()
-        cursor.execute(
-            "SAVEPOINT shadow_read; SET LOCAL shadow.now TO %s; SET LOCAL statement_timeout TO %s",
-            (self._now, int(STATEMENT_SECONDS_MAX * 1000)),
-        )
         try:
             rows = self._fetch(cursor, sample, translation, max(rows_expected * 2, 100))
             columns = self._replica.describe(sample.sql)
         except psycopg2.Error as error:
             return self._target_error(cursor, error, time.monotonic() - started)
         except sqlite3.Error as error:  # the replica: SQLite itself, with the schema that PostgreSQL mode would have
-            cursor.execute("ROLLBACK TO shadow_read; RELEASE shadow_read")
             return Result(error=type(error).__name__, message=str(error), seconds=time.monotonic() - started)
-        cursor.execute("RELEASE shadow_read")
         return Result(columns or (), rows, seconds=time.monotonic() - started)
 
     def _fetch(self, cursor: PgCursor, sample: Sample, translation: Translation, most: int) -> tuple[SqliteRow, ...]:
-        """Through a cursor of the server, so that a translation that gives far too many rows costs nothing here."""
+        """Through a cursor of the server, so that a translation that gives far too many rows costs nothing here.
+
+        One round trip: the cursor of the sample before is closed in the same string.
+        """
+        if not self._prepared:
+            # Errors go back to this savepoint; the snapshot is the transaction's and stays.
+            cursor.execute(f"SET LOCAL statement_timeout TO {int(STATEMENT_SECONDS_MAX * 1000)}; SAVEPOINT shadow_pair")
+            self._prepared = True
         *before, (sql, params) = translation.bind(sample.params)
-        for step, step_params in before:
-            cursor.execute(step, step_params)
-        declare = cursor.mogrify(sql, params)
-        cursor.execute(
-            b"DECLARE shadow_rows NO SCROLL CURSOR FOR " + declare + b"; FETCH FORWARD %d FROM shadow_rows" % most
-        )
-        rows = tuple(cursor.fetchall())
-        cursor.execute("CLOSE shadow_rows")
-        return rows
+        parts = [b"CLOSE ALL", cursor.mogrify("SET LOCAL shadow.now TO %s", (self._now,))]
+        parts += [cursor.mogrify(step, step_params) for step, step_params in before]
+        parts.append(b"DECLARE shadow_rows NO SCROLL CURSOR FOR " + cursor.mogrify(sql, params))
+        parts.append(b"FETCH FORWARD %d FROM shadow_rows" % most)
+        cursor.execute(b"; ".join(parts))
+        return tuple(cursor.fetchall())
 
     def _target_error(self, cursor: PgCursor, error: psycopg2.Error, seconds: float) -> Result | Reason:
         code = error.pgcode
         if code is None or code[:2] in _NOT_OF_THE_STATEMENT or (code[:2] == "57" and code != _QUERY_CANCELED):
             raise TargetUnavailable(f"PostgreSQL failed during a comparison ({code}); it is tried again") from error
-        cursor.execute("ROLLBACK TO shadow_read; RELEASE shadow_read")
+        cursor.execute("ROLLBACK TO shadow_pair")
         if code == _QUERY_CANCELED:
             return Reason.TIMEOUT
         said = to_sqlite_error(error, self._catalog)

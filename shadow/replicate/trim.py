@@ -15,6 +15,8 @@ from .. import journal
 KEEP_ROWS = 2_000
 #: Fewer than this are not worth a write transaction in the app's file.
 _WORTH_ROWS = 1_000
+#: A read may meet the recovery of a WAL that somebody left behind.
+_READ_WAIT_SECONDS = 5.0
 _ROUND_ROWS = 200
 _ROUNDS_MAX = 50
 
@@ -22,11 +24,12 @@ _ROUNDS_MAX = 50
 def trim_journal(sqlite_path: str, applied_position: int, *, keep_rows: int = KEEP_ROWS) -> int:
     """Delete what lies more than `keep_rows` before `applied_position`; gives the number of rows deleted."""
     upto = applied_position - keep_rows
-    conn = sqlite3.connect(sqlite_path, isolation_level=None, timeout=0)
+    conn = sqlite3.connect(sqlite_path, isolation_level=None, timeout=_READ_WAIT_SECONDS)
     try:
         (oldest,) = conn.execute("SELECT min(position) FROM main._shadow_journal").fetchone()
         if oldest is None or upto - oldest < min(_WORTH_ROWS, keep_rows):
             return 0
+        conn.execute("PRAGMA busy_timeout = 0")
         deleted = 0
         for _ in range(_ROUNDS_MAX):
             rows = _round(conn, upto)
@@ -42,7 +45,7 @@ def _round(conn: sqlite3.Connection, upto: int) -> int:
     try:
         conn.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError:
-        return 0  # the app is writing: next time
+        return 0  # somebody is writing: next time
     try:
         rows = journal.trim(conn, upto, rows_max=_ROUND_ROWS)
         conn.execute("COMMIT")
