@@ -22,7 +22,7 @@ from .. import journal
 from ..config import Settings
 from ..errors import ConfigError, OriginError, TargetError
 from ..postgres.connect import connect, describe
-from ..schema import Finding, column_types, inspect, load_catalog, objects, profile
+from ..schema import Finding, column_types, inspect, load_catalog, objects, orphans, profile
 from ..translate.catalog import Catalog
 from ..types import Side
 from . import guards, origin_setup, target_setup
@@ -119,6 +119,8 @@ def _init(
     if finished:
         assert left is not None
         return _report(settings, left.pair_id, left.record.primary, inspect(origin, pg_schema=pair), created=False)
+    origin.execute("BEGIN IMMEDIATE")  # may we write at all? Asked before PostgreSQL is changed
+    origin.execute("ROLLBACK")
     origin.execute("BEGIN")
     try:
         catalog = inspect(origin, pg_schema=pair)
@@ -129,6 +131,7 @@ def _init(
     finally:
         origin.execute("ROLLBACK")
     _check_findings(findings)
+    findings += orphans(origin, catalog)
 
     resumed = left if left is not None and primary is Side.POSTGRES else None
     pair_id = resumed.pair_id if resumed else uuid.uuid4().hex
@@ -160,7 +163,14 @@ def _init(
                 prepare_target(cursor, catalog)
             if primary is Side.POSTGRES:
                 snapshot = target_setup.store_start(cursor, pair, 2, nonces[1])
-    catalog = _install_origin(settings, origin, target, catalog, pair_id, record, nonces, snapshot)
+    try:
+        catalog = _install_origin(settings, origin, target, catalog, pair_id, record, nonces, snapshot)
+    except Exception:
+        # PostgreSQL has committed, SQLite has refused: neither is to be changed.
+        if resumed is None:
+            with target, target.cursor() as cursor:
+                target_setup.uninstall(cursor, load_catalog(cursor, pair))
+        raise
     write_hint(settings.hint_path, HintState.SQLITE if record.primary is Side.SQLITE else HintState.POSTGRES)
     return _report(settings, pair_id, record.primary, catalog, created=True, findings=findings)
 

@@ -3,7 +3,7 @@
 from .convert import Plan, Statement, build, create_indexes, create_tables, plan_indexes, plan_tables
 from .evolve import evolve, plan_evolve, types_after
 from .inspect import Objects, Types, column_types, inspect, objects
-from .profile import Finding, Profile, profile, profile_rows
+from .profile import Finding, Profile, orphans, profile, profile_rows
 from .replica import Replica
 from .store import catalog_version, load_catalog, load_objects, save_catalog
 
@@ -25,6 +25,7 @@ __all__ = [
     "load_catalog",
     "load_objects",
     "objects",
+    "orphans",
     "plan_evolve",
     "plan_indexes",
     "plan_tables",

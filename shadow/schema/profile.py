@@ -28,7 +28,7 @@ class Finding:
 
     table: str
     column: str
-    #: type | text | default | check | index | unique | generated | view | trigger | virtual
+    #: type | text | default | check | index | unique | generated | view | trigger | virtual | orphan
     kind: str
     message: str
     #: The first rows concerned, by primary key or rowid.
@@ -212,6 +212,31 @@ def _findings(
             f" it becomes {PgType.VALUE.value}, rows {_named(keys)}",
             keys,
         )
+
+
+def orphans(conn: sqlite3.Connection, catalog: Catalog) -> list[Finding]:
+    """Rows that break a declared foreign key: SQLite did not ask; `finalize` will not be able to add that key."""
+    findings = []
+    for table in catalog.tables.values():
+        for key in table.foreign_keys:
+            parent = catalog.table(key.parent)
+            columns = ", ".join(key.columns)
+            if parent is None:
+                message = f"{table.name}({columns}) refers to {key.parent}, which is not there"
+                findings.append(Finding(table.name, columns, "orphan", message))
+        if not all(catalog.table(key.parent) for key in table.foreign_keys) or not table.foreign_keys:
+            continue  # SQLite's own check would call every row an orphan of the missing table
+        try:
+            found = sqlite3.Cursor(conn).execute(
+                "SELECT fkid, count(*), min(rowid), parent FROM pragma_foreign_key_check(?) GROUP BY fkid",
+                (table.name,),
+            )
+            for _, count, first, parent_name in found.fetchall():
+                message = f"{table.name} has {count} rows whose row in {parent_name} is not there, the first is {first}"
+                findings.append(Finding(table.name, "", "orphan", message, ((first,),)))
+        except sqlite3.Error as error:  # a key on columns that are not unique, for one
+            findings.append(Finding(table.name, "", "orphan", f"keys of {table.name} cannot be checked: {error}"))
+    return findings
 
 
 def key_terms(table: Table) -> Sequence[str]:

@@ -33,6 +33,7 @@ CREATE TABLE "order" (id INTEGER PRIMARY KEY AUTOINCREMENT, "group" TEXT NOT NUL
 CREATE TABLE keyless (a TEXT, b TEXT COLLATE NOCASE UNIQUE);
 CREATE TABLE textkey (k TEXT PRIMARY KEY, v);
 CREATE TABLE pair (a TEXT, b INT, v TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE checked (a INT, CHECK (a > 0), CONSTRAINT named CHECK (a < 9));
 CREATE TABLE self (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES self (id), other INTEGER REFERENCES gone (id));
 CREATE INDEX order_made ON "order" (made DESC, "group") WHERE flag IS NOT NULL;
 CREATE UNIQUE INDEX keyless_a ON keyless (a COLLATE NOCASE);
@@ -138,6 +139,9 @@ def test_the_stored_catalog_is_the_one_that_was_saved(target: PgConnection, orig
         "ALTER TABLE keyless RENAME b TO bb",
         "ALTER TABLE keyless ADD COLUMN extra TEXT NOT NULL DEFAULT 'e' CHECK (extra <> '')",
         "ALTER TABLE textkey DROP COLUMN v",
+        "ALTER TABLE checked ADD COLUMN extra INT CHECK (extra > 1)",
+        "ALTER TABLE checked RENAME TO examined",
+        "ALTER TABLE checked RENAME COLUMN a TO b",
         "DROP TABLE pair",
         "CREATE TABLE fresh (id INTEGER PRIMARY KEY, v TEXT UNIQUE CHECK (length(v) > 1))",
         "DROP INDEX order_made",

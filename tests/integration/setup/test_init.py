@@ -279,6 +279,27 @@ def test_remove_again_mends_a_crash_between_the_two_commits(
     assert pg_dump(settings.database_url or "") == before
 
 
+def test_a_file_that_refuses_the_write_leaves_postgresql_as_it_was(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    before = pg_dump(settings.database_url or ""), lite_dump(settings.sqlite_path)
+    monkeypatch.setattr(origin_setup, "install", full)
+    with pytest.raises(OriginError, match="disk is full; nothing was done"):
+        init_pair(settings)
+    assert (pg_dump(settings.database_url or ""), lite_dump(settings.sqlite_path)) == before
+
+
+def test_a_schema_with_an_odd_name_is_made_and_goes_again(settings: Settings) -> None:
+    odd = Settings(settings.sqlite_path, settings.database_url, pg_schema='My "App" %s')
+    before = pg_dump(settings.database_url or "")
+    init_pair(odd)
+    remove_pair(odd)
+    assert pg_dump(settings.database_url or "") == before
+
+
 def test_ddl_that_comes_in_between_is_carried_along(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     real, runs = setup._install_origin, []
 
