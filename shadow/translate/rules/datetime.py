@@ -8,6 +8,7 @@ in schema shadow, since months overflow differently and times may be text, Julia
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 from ..compiler import Compiler, Refusal, Rule, walk
@@ -79,10 +80,32 @@ def _arguments(c: Compiler, node: Call, scope: Scope, args: list) -> list[E]:  #
         raise Refusal(f"wrong use of {node.name}()", node)
     found = [c.expr(a, scope) for a in args]
     first = found[0].const if found else "now"
+    _refuse_zone(c, found, node)
     # What is not a literal may be 'now'.
     if (isinstance(first, str) and first.lower() == "now") or (found and found[0].param):
         c.uses_now = True
     return found
+
+
+#: Letters of strftime() that came with SQLite 3.44: before, they made the result NULL.
+_NEW_LETTERS = frozenset("eFIklpPRTuUVGg")
+
+
+def _refuse_new_letters(pattern: object, node: Call) -> None:
+    if not isinstance(pattern, str):
+        return
+    letters = {part[:1] for part in pattern.replace("%%", "").split("%")[1:]}
+    if letters & _NEW_LETTERS:
+        raise Refusal(f"strftime() with %{min(letters & _NEW_LETTERS)}: versions of SQLite differ", node)
+
+
+def _refuse_zone(c: Compiler, args: list[E], node: Call) -> None:
+    """PostgreSQL does not know the app's time zone: 'localtime' only where there is nothing to do."""
+    for arg in args[1:]:
+        if isinstance(arg.const, str) and arg.const.lower() in ("localtime", "utc"):
+            if time.timezone or time.daylight:
+                raise Refusal(f"{arg.const} in a process whose time zone is not UTC", node)
+            c.warn(f"'{arg.const}' does nothing: the app is taken to run in UTC, as this process does")
 
 
 def _function(c: Compiler, name: str, leading: str, args: list[E], cls: Cls) -> E:
@@ -110,6 +133,7 @@ def strftime(c: Compiler, node: Call, scope: Scope) -> E:
     if not node.args:
         raise Refusal("wrong number of arguments to function strftime()", node)
     pattern = to_text(c.expr(node.args[0], scope))
+    _refuse_new_letters(pattern.const, node)
     args = _arguments(c, node, scope, node.args[1:])
     found = _function(c, "strftime", f"{pattern.loose if pattern.is_const else pattern.sql}, ", args, Cls.TEXT)
     cut = _cut_out(pattern.const, args)
