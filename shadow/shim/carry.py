@@ -50,6 +50,8 @@ def decide(session: Session, conn: sqlite3.Connection, statement: Statement) -> 
         if reason and statement.name in facts.tables:
             plan = as_images(statement, facts, reason, foreign_keys=foreign_keys)
     if plan.how is How.IMAGES:
+        if any(facts.tables[t].triggers_count for t in (statement.name, *plan.tables)):
+            session.counters.restore(conn)
         try:
             possible = session.images.prepare(conn, facts, plan.tables, session.catalog_version)
         except sqlite3.Error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .classify import asks_for_now, fold, mentions
+from .classify import COUNTER_FUNCTIONS, asks_for_now, fold, mentions
 from .plain import ask
 from .tokens import T, tokenize
 
@@ -40,6 +40,8 @@ class TableFacts:
     conflict_clause: bool
     #: Texts of the app's triggers on it.
     triggers: tuple[str, ...]
+    #: Those ask for `changes()` or its kin.
+    triggers_count: bool
 
     @property
     def rowid_name(self) -> str | None:
@@ -189,6 +191,7 @@ def _table(
         asks_for_now(functions, identifiers),
         any(a == "ON" and b == "CONFLICT" for a, b in pairwise(words)),
         triggers,
+        any(COUNTER_FUNCTIONS & mentions(tokenize(text))[0] for text in triggers),
     )
 
 

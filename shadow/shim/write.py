@@ -74,8 +74,9 @@ def enter(session: Session, conn: sqlite3.Connection, statement: Statement) -> E
     """Hold the write lock with the control row read, or say that PostgreSQL is primary."""
     if not in_transaction(conn):
         implicit = session.legacy_begins(conn, statement)
-        kind = "EXCLUSIVE" if implicit and isolation_level(conn) == "EXCLUSIVE" else "IMMEDIATE"
-        if not session.begin(conn, kind, deferred_on_error=implicit):
+        level = isolation_level(conn) if implicit else None
+        kind = "EXCLUSIVE" if level == "EXCLUSIVE" else "IMMEDIATE"
+        if not session.begin(conn, kind, deferred_on_error=level in ("", "DEFERRED")):
             return Entry.REMOTE
         return Entry.IMPLICIT if implicit else Entry.OWN
     if not session.writable and not session.take_lock(conn):

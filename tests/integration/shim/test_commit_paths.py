@@ -341,6 +341,23 @@ def test_savepoints_cut_a_spilled_record_back_to_their_marks(conn: Any, file: Fi
     ]
 
 
+@pytest.mark.parametrize("level", ["", "IMMEDIATE", None])
+def test_a_write_that_meets_a_lock_leaves_the_connection_as_sqlite_would(file: File, level: str | None) -> None:
+    other = file.raw()
+    other.execute("BEGIN IMMEDIATE")
+    seen = []
+    for connect in (door.connect, sqlite3.Connection):
+        conn = connect(file.path, timeout=0, isolation_level=level)
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            conn.execute("INSERT INTO plain VALUES (1, 1)")
+        seen.append(conn.in_transaction)
+        conn.close()
+    assert seen[0] == seen[1]
+    other.execute("ROLLBACK")
+    other.close()
+    assert kinds(file) == []
+
+
 def test_temp_and_attached_tables_leave_no_record(conn: Any, file: File, tmp_path: Path) -> None:
     conn.execute("CREATE TEMP TABLE scratch (a)")
     conn.execute("INSERT INTO scratch VALUES (1)")
