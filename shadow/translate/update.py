@@ -10,16 +10,20 @@ from .select import compile_query, with_clause
 from .sources import compile_source
 from .syntax import Column, Core, Delete, Item, Query, Update
 from .typed import condition
+from .update_conflict import ignoring, replaced, with_defaults
 from .written import Written, assignments, refuse_declared_conflict, returning, written_table
 
 
 def update(c: Compiler, node: Update) -> Written:
     table = written_table(c, node)
-    if node.conflict not in ("ABORT", "FAIL"):
-        raise Refusal(f"UPDATE OR {node.conflict}", node)
+    if node.conflict == "ROLLBACK":
+        raise Refusal("OR ROLLBACK ends the transaction", node)
+    if node.conflict in ("IGNORE", "REPLACE") and (node.source is not None or node.limit is not None or node.ctes):
+        raise Refusal(f"UPDATE OR {node.conflict} with FROM, WITH or LIMIT", node)
     if node.conflict == "FAIL":
         c.warn("OR FAIL keeps the rows changed before the error in SQLite; PostgreSQL keeps none")
-    refuse_declared_conflict(table, node)
+    if node.conflict == "ABORT":
+        refuse_declared_conflict(table, node)
     if (node.limit is not None or node.order) and (node.source is not None or node.ctes):
         raise Refusal("UPDATE FROM with LIMIT", node)
     called = node.table.alias or node.table.name
@@ -31,8 +35,15 @@ def update(c: Compiler, node: Update) -> Written:
             found = compile_source(c, node.source, scope)
             scope.sources.extend(s for s in found.sources if not any(s is t for t in scope.sources))
             source = f" FROM {found.sql}"
-        sets = assignments(c, node.sets, table, scope, node)
         where = _where(c, node, scope)
+        gone = ""
+        if node.conflict == "IGNORE":
+            for test in ignoring(c, node, table, scope):
+                where = f"{where} AND ({test})" if where else f" WHERE ({test})"
+        elif node.conflict == "REPLACE":
+            node.sets = with_defaults(node, table)
+            gone = replaced(c, node, table, scope)
+        sets = assignments(c, node.sets, table, scope, node)
         items = returning(c, node, table, ident(called))
     finally:
         if prefix is not None:
@@ -42,6 +53,8 @@ def update(c: Compiler, node: Update) -> Written:
     done = Written(table, returns_rows=bool(items))
     tail = f" RETURNING {', '.join(items)}" if items else ""
     target = qualified(c.catalog.pg_schema, table.name)
+    if gone:
+        done.add(gone, counted=False)
     done.add(f"{head}UPDATE {target}{alias} SET {', '.join(sets)}{source}{where}{tail}")
     return done
 
@@ -49,7 +62,10 @@ def update(c: Compiler, node: Update) -> Written:
 def _where(c: Compiler, node: Update | Delete, scope: Scope) -> str:
     """WHERE; with LIMIT the rows are chosen by a query first."""
     if node.limit is None:
-        return f" WHERE {condition(c.expr(node.where, scope))}" if node.where is not None else ""
+        if node.where is None:
+            return ""
+        text = condition(c.expr(node.where, scope))
+        return f" WHERE ({text})" if isinstance(node, Update) and node.conflict == "IGNORE" else f" WHERE {text}"
     rowid = scope.sources[0].rowid
     if rowid is None:
         raise Refusal("LIMIT on a table WITHOUT ROWID", node)

@@ -13,7 +13,7 @@ from pathlib import Path
 from . import runner
 
 #: What was reached; raise it with every gain.
-PASSED_MIN = 398
+PASSED_MIN = 403
 #: Case to the reason why PostgreSQL's answer differs; to be emptied.
 KNOWN_WRONG = {
     "lastrowid-016": "identity columns start at 1; SQLite goes on from a negative row id",
