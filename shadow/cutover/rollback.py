@@ -8,6 +8,7 @@ session that the server itself ends when this process stalls, so the app never w
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
@@ -24,6 +25,7 @@ from ..journal.record import EpochChanged
 from ..postgres.connect import connect
 from ..reverse import capture, changes
 from ..reverse.applier import Drained, ReverseApplier, drain, open_origin
+from ..reverse.tables import origin_tables
 from ..types import Side
 from . import force, reconcile
 from .attempt import (
@@ -93,13 +95,15 @@ def rollback(
 
 def _switch(attempt: Attempt, drain_timeout: float, *, terminate: bool, rehearsal: bool) -> None:
     fence = fence_session(attempt, drain_timeout + (TERMINATE_SECONDS_MAX if terminate else 0.0))
+    origin = open_origin(attempt.settings.sqlite_path)
     try:
         catch_up(attempt)
+        origin_tables(origin)  # read now, kept for the drain
         try:
             announce(attempt, drain_timeout)
             take_fence(attempt, fence, drain_timeout, terminate=terminate)
             fenced_at = time.monotonic()
-            drained, position, nonce = drain_and_prepare(attempt, fence, rehearsal=rehearsal)
+            drained, position, nonce = drain_and_prepare(attempt, fence, origin, rehearsal=rehearsal)
             if rehearsal:
                 fence.rollback()
                 attempt.note(result=Result.REHEARSED)
@@ -117,6 +121,7 @@ def _switch(attempt: Attempt, drain_timeout: float, *, terminate: bool, rehearsa
             _look_for_stragglers(attempt, drained)
     finally:
         fence.close()
+        origin.close()
 
 
 def fence_session(attempt: Attempt, wait_seconds: float) -> PgConnection:
@@ -181,16 +186,18 @@ def take_fence(attempt: Attempt, fence: PgConnection, drain_timeout: float, *, t
                 timer.join()
 
 
-def drain_and_prepare(attempt: Attempt, fence: PgConnection, *, rehearsal: bool) -> tuple[Drained, int, bytes]:
+def drain_and_prepare(
+    attempt: Attempt, fence: PgConnection, origin: sqlite3.Connection, *, rehearsal: bool
+) -> tuple[Drained, int, bytes]:
     """One SQLite transaction: the last changes, the prepared record, the journal's mark, the app's triggers.
 
     The guard stays on until the record is active: nobody may slip a write in before PostgreSQL has let go.
     """
     with attempt.step("rollback.drain_and_prepare"):
-        origin = open_origin(attempt.settings.sqlite_path)
+        # A checkpoint inside the fence would make the app wait for the disk.
+        origin.execute("PRAGMA wal_autocheckpoint=0")
+        origin.execute("BEGIN IMMEDIATE")
         try:
-            origin.execute("PRAGMA wal_autocheckpoint=0")
-            origin.execute("BEGIN IMMEDIATE")
             drained = drain(origin, fence, attempt.pair)
             epoch = attempt.before.epoch + 1
             record = ControlRecord(epoch, attempt.id, Side.SQLITE, State.PREPARED)
@@ -202,7 +209,8 @@ def drain_and_prepare(attempt: Attempt, fence: PgConnection, *, rehearsal: bool)
             audit_origin(origin, attempt.who, "rollback.commit", attempt.detail())
             origin.execute("ROLLBACK" if rehearsal else "COMMIT")
         finally:
-            origin.close()
+            if origin.in_transaction:
+                origin.execute("ROLLBACK")
         return drained, position, nonce
 
 

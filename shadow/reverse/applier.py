@@ -19,6 +19,7 @@ from ..flag import control
 from ..postgres.connect import connect
 from ..types import Side
 from . import apply, changes
+from .tables import origin_tables
 
 _BUSY_TIMEOUT_SECONDS = 5.0
 
@@ -85,6 +86,7 @@ class ReverseApplier:
         return count
 
     def _batch(self, target: PgConnection, origin: sqlite3.Connection) -> Drained:
+        origin_tables(origin)  # kept for the transaction
         origin.execute("BEGIN IMMEDIATE")
         try:
             drained = drain(origin, target, self._pair)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -44,10 +45,23 @@ class OriginTable:
         return sql, tuple(image[column] for column in present)
 
 
+#: The last schema read by each thread: reading one takes longer than a small batch, and rollback's is inside the fence.
+_last = threading.local()
+
+
 def origin_tables(conn: sqlite3.Connection) -> dict[str, OriginTable]:
     """Every ordinary table of the app, by its name in PostgreSQL."""
+    cursor = sqlite3.Cursor(conn)
+    (path,) = cursor.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+    (version,) = cursor.execute("PRAGMA main.schema_version").fetchone()
+    # Inside a transaction that changes the schema the version is not final: what is read there is not kept.
+    known = getattr(_last, "tables", None)
+    if known is not None and known[0] == (path, version):
+        return dict(known[1])
     catalog = inspect(conn)
-    return {pg_name(t.name): _origin_table(t) for t in catalog.tables.values() if not t.virtual}
+    found = {pg_name(t.name): _origin_table(t) for t in catalog.tables.values() if not t.virtual}
+    _last.tables = None if conn.in_transaction else ((path, version), found)
+    return dict(found)
 
 
 def _origin_table(table: Table) -> OriginTable:
