@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shadow.control.jsonable import dumps, jsonable
@@ -67,6 +67,8 @@ anything = st.recursive(
 )  # fmt: skip
 
 
+# A busy machine is no reason to fail.
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(anything)
 def test_whatever_comes_the_response_is_valid_json_in_ascii(value: object) -> None:
     body = JsonResponse(value).body
