@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SCHEMA_IS_OURS = "made by shadow init; dropped again by shadow remove"
 _LOCK_TIMEOUT_MS = 10_000
+_SETUP_TIMEOUT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class TargetPair:
 def lock_setup(conn: PgConnection, pair: str) -> None:
     """Only one process at a time inits or removes a pair; held until the session ends."""
     with conn.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(hashtext('shadow.setup'), hashtext(%s))", (pair,))
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_SETUP_TIMEOUT_MS}ms",))
+        try:
+            cursor.execute("SELECT pg_advisory_lock(hashtext('shadow.setup'), hashtext(%s))", (pair,))
+        except psycopg2.errors.LockNotAvailable as error:
+            raise TargetError(f"another init or remove of {pair} does not come to an end; end it, then again") from error
 
 
 def read_pair(cursor: PgCursor, pair: str) -> TargetPair | None:
