@@ -8,7 +8,10 @@ if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
 fi
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && [ ! -d /run/systemd/system ]; then
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1 && exit 0
+    limits="-o Acquire::http::Timeout=15 -o Acquire::Retries=1"
+    # shellcheck disable=SC2086 -- two options
+    { timeout 120 apt-get $limits update -qq &&
+        timeout 240 apt-get $limits install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1 && exit 0
     echo "prometheus could not be installed by apt-get; alerts and panels are only parsed" >&2
     exit 0
 fi
