@@ -49,7 +49,7 @@ def lock_setup(conn: PgConnection, pair: str) -> None:
         try:
             cursor.execute("SELECT pg_advisory_lock(hashtext('shadow.setup'), hashtext(%s))", (pair,))
         except psycopg2.errors.LockNotAvailable as error:
-            raise TargetError(f"another init or remove of {pair} does not come to an end; end it, then again") from error
+            raise TargetError(f"another init or remove of {pair} has not ended in a minute; end it first") from error
 
 
 def read_pair(cursor: PgCursor, pair: str) -> TargetPair | None:
