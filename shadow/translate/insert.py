@@ -7,47 +7,32 @@ skips rows that NOT NULL or CHECK refuses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import chain
 
 from .assign import stored
-from .catalog import ROWID_COLUMN, Affinity, Column, PgType, Table, fold
+from .catalog import Table
 from .compiler import Compiler, Refusal, walk
-from .lexer import LexError, T, lex
+from .conflict import conflict_clause, conflicting, row_tests
+from .ctes import with_clause
 from .names import ident, qualified
-from .parser import ParseError, Parser, parse_expression
-from .rowimage import unique_keys
-from .rules import comparison
 from .rules.values import rowid_parameter
-from .scope import ROWID_NAMES, Out, Scope, Src, table_source
-from .select import compile_query, with_clause
+from .scope import Out, Scope
+from .select import compile_query
 from .sources import derived
-from .syntax import Exists, Expr, In, Insert, Node, Query, Scalar, Upsert, Values, Write
+from .syntax import Exists, Expr, In, Insert, Query, Scalar, Values
+from .target import ROWID, Target, called, check_width, note_defaults, target_of
 from .translation import Purpose
-from .typed import NULL, Cls, E, condition
-from .written import Written, assignments, refuse_declared_conflict, returning, written_table
-
-_ROWID = Column(ROWID_COLUMN, "INTEGER", Affinity.INTEGER, PgType.BIGINT)
-
-
-@dataclass(slots=True)
-class Target:
-    """The table of an INSERT and the columns it is given."""
-
-    table: Table
-    name: str
-    columns: list[Column]
-    #: Place of the row id among the columns; None: the statement does not give it.
-    rowid_at: int | None
+from .typed import Cls, E
+from .written import Written, refuse_declared_conflict, returning, written_table
 
 
 def insert(c: Compiler, node: Insert) -> Written:
     """The steps of an INSERT."""
     table = written_table(c, node)
-    target = _target(c, node, table)
+    target = target_of(c, node, table)
     if node.conflict == "ABORT":
         refuse_declared_conflict(table, node)
-    _note_defaults(c, target)
+    note_defaults(c, target)
     scope = Scope()
     prefix = with_clause(c, node.ctes, node.recursive, scope)
     try:
@@ -68,7 +53,7 @@ def _insert(c: Compiler, node: Insert, target: Target, scope: Scope, prefix: str
             raise Refusal("OR REPLACE of several rows with queries in their values", node)
     if isinstance(body, Values) and plain:
         for row in body.rows:
-            _check_width(target, len(row), node)
+            check_width(target, len(row), node)
         return _from_values(c, node, target, scope, prefix, body.rows)
     return _from_query(c, node, target, scope, prefix)
 
@@ -79,67 +64,22 @@ def _has_query(expr: Expr) -> bool:
     )
 
 
-def _check_width(target: Target, given: int, node: Node) -> None:
-    if given != len(target.columns):
-        raise Refusal(f"{given} values for {len(target.columns)} columns", node)
-
-
-def _target(c: Compiler, node: Insert, table: Table) -> Target:
-    if node.query is None:
-        columns: list[Column] = []
-    elif node.columns is None:
-        columns = list(table.stored_columns)
-    else:
-        columns = [_column(table, name, node) for name in node.columns]
-    rowid = table.rowid_column
-    rowid_at = next((i for i, col in enumerate(columns) if rowid is not None and fold(col.name) == fold(rowid)), None)
-    return Target(table, qualified(c.catalog.pg_schema, table.name), columns, rowid_at)
-
-
-def _column(table: Table, name: str, node: Node) -> Column:
-    found = table.column(name)
-    if found is not None:
-        if found.generated is not None:
-            raise Refusal(f"cannot INSERT into generated column {name}", node)
-        return found
-    if fold(name) in ROWID_NAMES and not table.without_rowid:
-        alias = table.column(table.rowid_alias) if table.rowid_alias is not None else None
-        return alias or _ROWID
-    raise Refusal(f"table {table.name} has no column named {name}", node)
-
-
-def _note_defaults(c: Compiler, target: Target) -> None:
-    """A default that asks for the time or for chance makes the statement do so."""
-    given = {fold(col.name) for col in target.columns}
-    for column in target.table.stored_columns:
-        text = (column.default or "").lower()
-        if fold(column.name) in given or not text:
-            continue
-        if "current_" in text or "'now'" in text or "julianday" in text or "datetime" in text or "unixepoch" in text:
-            c.uses_now = True
-        if "random" in text:
-            c.nondeterministic.add("random")
-
-
-# VALUES
-
-
 def _from_values(
     c: Compiler, node: Insert, target: Target, scope: Scope, prefix: str, rows: list[list[Expr]]
 ) -> Written:
     names, texts, values = _rows(c, node, target, scope, rows)
     done = Written(target.table)
     tail, done.rowid_appended, done.returns_rows = _tail(c, node, target)
-    conflict, counted_alone = _conflict(c, node, target)
+    conflict, counted_alone = conflict_clause(c, node, target)
     head = f"{prefix} " if prefix else ""
-    into = f"{head}INSERT INTO {target.name}" + (f" AS {ident(_alias(node))}" if node.upserts else "")
+    into = f"{head}INSERT INTO {target.name}" + (f" AS {ident(called(node))}" if node.upserts else "")
     listed = f" ({', '.join(names)})" if names else ""
     if node.conflict == "REPLACE":
         if len(rows) > 1 and node.returning:
             raise Refusal("INSERT OR REPLACE of several rows with RETURNING", node)
         c.used("insert-or-replace")
         for text, row in zip(texts, values, strict=True):
-            gone = _delete_conflicting(c, node, target, scope, row)
+            gone = conflicting(c, node, target, scope, row)
             if gone:
                 done.add(f"{head}DELETE FROM {target.name} WHERE {gone}", counted=False)
             done.add(f"{into}{listed} {_values_text(names, [text])}{tail}")
@@ -202,131 +142,12 @@ def _next_id(c: Compiler, table: Table) -> str:
 
 def _tail(c: Compiler, node: Insert, target: Target) -> tuple[str, bool, bool]:
     """RETURNING: the app's columns, and for Purpose.APP the row id at the end."""
-    items = returning(c, node, target.table, ident(target.table.name) if not node.upserts else ident(_alias(node)))
+    items = returning(c, node, target.table, ident(target.table.name) if not node.upserts else ident(called(node)))
     appended = c.purpose is Purpose.APP and target.table.rowid_column is not None
-    prefix = ident(_alias(node)) if node.upserts else ident(target.table.name)
+    prefix = ident(called(node)) if node.upserts else ident(target.table.name)
     if appended:
         items = [*items, f"{prefix}.{ident(target.table.rowid_column or '')}"]
     return (f" RETURNING {', '.join(items)}" if items else ""), appended, bool(node.returning)
-
-
-def _alias(node: Write) -> str:
-    return node.table.alias or node.table.name
-
-
-# OR REPLACE
-
-
-def _delete_conflicting(c: Compiler, node: Insert, target: Target, scope: Scope, row: list[E]) -> str:
-    """The condition under which a row stands in the way of the new one."""
-    given = {fold(col.name): e for col, e in zip(target.columns, row, strict=True)}
-    source = table_source(target.table, target.table.name)
-    tests = []
-    for key in unique_keys(target.table):
-        parts = []
-        for name in key:
-            e = _key_value(c, target, given, name, node)
-            if e is None or e.cls is Cls.NULL:
-                break  # a NULL, or an id that SQLite makes up, conflicts with nothing
-            column = source.by_name[fold(name)].e if fold(name) in source.by_name else source.rowid
-            assert column is not None
-            known = target.table.column(name)
-            value = _as_stored(c, e, known, node)
-            parts.append(condition(comparison.compare(c, "=", column, value, node)))
-        else:
-            tests.append(" AND ".join(parts))
-    tests += _expression_tests(c, node, target, row)
-    return " OR ".join(f"({t})" for t in tests) if len(tests) > 1 else "".join(tests)
-
-
-def _expression_tests(c: Compiler, node: Insert, target: Target, row: list[E]) -> list[str]:
-    """The same for unique indexes over expressions or part of the rows."""
-    found = []
-    for index in target.table.indexes:
-        if not index.unique or not (index.partial or any(name is None for name in index.columns)):
-            continue
-        terms, where = _index_terms(index.sql or "")
-        new = Scope(sources=[_new_row(c, node, target, row)])
-        old = Scope(sources=[table_source(target.table, target.table.name)])
-        tests = [condition(comparison.compare(c, "=", c.expr(t, old), c.expr(t, new), node)) for t in terms]
-        if where is not None:
-            tests += [condition(c.expr(where, old)), condition(c.expr(where, new))]
-        found.append(" AND ".join(f"({t})" for t in tests))
-    return found
-
-
-def _index_terms(sql: str) -> tuple[list[Expr], Expr | None]:
-    """The expressions of a CREATE INDEX and its WHERE."""
-    try:
-        parser = Parser(sql, lex(sql).tokens)
-        while not parser.word("ON"):
-            if parser.token.kind is T.END:
-                raise parser.fail()
-            parser.advance()
-        parser.name()
-        parser.need_op("(")
-        terms = [term.expr for term in parser.order_by()]
-        parser.need_op(")")
-        return terms, parser.expr() if parser.word("WHERE") else None
-    except (ParseError, LexError) as error:
-        raise Refusal(f"an index is not understood: {error}") from None
-
-
-def _new_row(c: Compiler, node: Insert, target: Target, row: list[E]) -> Src:
-    """The row to be inserted, as a source: what CHECKs and expression indexes will see."""
-    given = {fold(col.name): (col, e) for col, e in zip(target.columns, row, strict=True)}
-    outs = []
-    for column in target.table.columns:
-        if fold(column.name) in given:
-            col, e = given[fold(column.name)]
-            known = NULL
-            if e.cls is not Cls.NULL:
-                kept = _as_stored(c, e, col, node)
-                known = E(f"({kept.sql})::{col.pg_type.value}", kept.cls, col.affinity.value, col.collation)
-        elif column.default is not None:
-            known = default_value(c, column, target.table)
-        else:
-            known = NULL
-        outs.append(Out(column.name, known))
-    return Src(fold(target.table.name), outs)
-
-
-def _key_value(c: Compiler, target: Target, given: dict[str, E], name: str, node: Node) -> E | None:
-    rowid = target.table.rowid_column
-    if rowid is not None and fold(name) == fold(rowid):
-        e = given.get(fold(name))
-        if e is None or e.cls is Cls.NULL:
-            return rowid_parameter() if c.purpose is Purpose.APPLY else None
-        return e
-    if fold(name) in given:
-        return given[fold(name)]
-    column = target.table.column(name)
-    if column is None or column.default is None:
-        return None
-    return default_value(c, column, target.table)
-
-
-def default_value(c: Compiler, column: Column, table: Table) -> E:
-    try:
-        return c.expr(parse_expression(column.default or "NULL"), Scope())
-    except (ParseError, Refusal) as error:
-        raise Refusal(f"DEFAULT of {table.name}.{column.name}: {error}") from None
-
-
-def _as_stored(c: Compiler, e: E, column: Column | None, node: Node) -> E:
-    """The value as the column will hold it, to compare with what is there."""
-    if column is None:
-        return e
-    text = stored(c, e, column, node)
-    from .typed import CLS_OF
-
-    known = E(text, CLS_OF[column.pg_type], affinity=column.affinity.value, atom=False)
-    if e.is_const or e.param:
-        return replace(known, param=e.param if text == e.loose else 0, bare=text, atom=True, collation=None)
-    return known
-
-
-# OR IGNORE
 
 
 def _ignoring(
@@ -335,7 +156,7 @@ def _ignoring(
 ) -> Written:  # fmt: skip
     c.used("insert-or-ignore")
     conflict = " ON CONFLICT DO NOTHING"
-    tests = [_row_tests(c, node, target, row) for row in values]
+    tests = [row_tests(c, node, target, row) for row in values]
     if not any(tests):
         for rows in [texts] if node.returning else [[text] for text in texts]:
             done.add(f"{into}{listed} {_values_text(names, rows)}{conflict}{tail}")
@@ -359,52 +180,17 @@ def _ignoring(
 
 def _cast_for(target: Target, name: str, text: str) -> str:
     """A value in a SELECT list has no column to take its type from."""
-    for column in (*target.columns, _ROWID):
+    for column in (*target.columns, ROWID):
         if ident(column.name) == name:
             return f"({text})::{column.pg_type.value}"
     return text
-
-
-def _row_tests(c: Compiler, node: Insert, target: Target, row: list[E]) -> list[str]:
-    """Conditions that the row must meet to be inserted at all."""
-    given = {fold(col.name): (col, e) for col, e in zip(target.columns, row, strict=True)}
-    tests: list[str] = []
-    for column in target.table.stored_columns:
-        if not column.not_null or (target.table.rowid_alias and fold(column.name) == fold(target.table.rowid_alias)):
-            continue
-        if fold(column.name) in given:
-            e = given[fold(column.name)][1]
-            if e.cls is Cls.NULL:
-                return ["FALSE"]
-            if e.nullable and not e.is_const:
-                tests.append(condition(comparison.null_test(e, True)))
-        elif column.default is None or column.default.upper() == "NULL":
-            return ["FALSE"]
-    if target.table.checks:
-        scope = Scope(sources=[_new_row(c, node, target, row)])
-        for text, _ in target.table.checks:
-            e = c.expr(_parsed(text), scope)
-            if e.is_const and e.const:
-                continue
-            tests.append(f"({condition(e)}) IS NOT FALSE")
-    return tests
-
-
-def _parsed(text: str) -> Expr:
-    try:
-        return parse_expression(text)
-    except ParseError as error:
-        raise Refusal(f"a CHECK is not understood: {error}") from None
-
-
-# INSERT ... SELECT
 
 
 def _from_query(c: Compiler, node: Insert, target: Target, scope: Scope, prefix: str) -> Written:
     assert node.query is not None
     names = [f"c{i}" for i in range(1, len(target.columns) + 1)]
     rel = compile_query(c, node.query, Scope(parent=scope), named=True, ordered=True)
-    _check_width(target, len(rel.columns), node)
+    check_width(target, len(rel.columns), node)
     inner = [Out(n, derived(o.e, f"s.{n}")) for n, o in zip(names, rel.columns, strict=True)]
     texts = []
     for out, col, source in zip(inner, target.columns, rel.columns, strict=True):
@@ -426,8 +212,8 @@ def _from_query(c: Compiler, node: Insert, target: Target, scope: Scope, prefix:
     source_sql = f"({rel.sql}) AS s({', '.join(names)})"
     done = Written(target.table)
     tail, done.rowid_appended, done.returns_rows = _tail(c, node, target)
-    conflict, _ = _conflict(c, node, target)
-    into = f"INSERT INTO {target.name}" + (f" AS {ident(_alias(node))}" if node.upserts else "")
+    conflict, _ = conflict_clause(c, node, target)
+    into = f"INSERT INTO {target.name}" + (f" AS {ident(called(node))}" if node.upserts else "")
     listed = f" ({', '.join(columns)})"
     head = f"{prefix} " if prefix else ""
     if node.conflict == "REPLACE":
@@ -435,7 +221,7 @@ def _from_query(c: Compiler, node: Insert, target: Target, scope: Scope, prefix:
     where = ""
     if node.conflict == "IGNORE":
         c.used("insert-or-ignore")
-        tests = _row_tests(c, node, target, [out.e for out in inner])
+        tests = row_tests(c, node, target, [out.e for out in inner])
         where = f" WHERE {' AND '.join(tests)}" if tests else ""
         conflict = " ON CONFLICT DO NOTHING"
     done.add(f"{head}{into}{listed} SELECT {', '.join(texts)} FROM {source_sql}{where}{conflict}{tail}")
@@ -448,7 +234,7 @@ def _replace_from_query(
 ) -> Written:  # fmt: skip
     """One statement: the rows are read once, what they conflict with goes first."""
     c.used("insert-or-replace")
-    gone = _delete_conflicting(c, node, target, Scope(), [out.e for out in inner])
+    gone = conflicting(c, node, target, Scope(), [out.e for out in inner])
     ctes = f"s({', '.join(names)}) AS MATERIALIZED ({query})"
     where = ""
     if gone:
@@ -457,74 +243,3 @@ def _replace_from_query(
     head = f"{prefix}, " if prefix else "WITH "
     done.add(f"{head}{ctes} {into}{listed} SELECT {', '.join(texts)} FROM s{where}{tail}")
     return done
-
-
-# ON CONFLICT
-
-
-def _conflict(c: Compiler, node: Insert, target: Target) -> tuple[str, bool]:
-    """The ON CONFLICT clause, and whether rows must go one by one."""
-    if node.conflict == "ROLLBACK":
-        raise Refusal("OR ROLLBACK ends the transaction", node)
-    if not node.upserts:
-        return "", False
-    if node.conflict in ("REPLACE", "IGNORE"):
-        raise Refusal(f"OR {node.conflict} together with ON CONFLICT", node)
-    c.used("upsert")
-    if len(node.upserts) > 1:
-        raise Refusal("more than one ON CONFLICT clause", node)
-    upsert = node.upserts[0]
-    if upsert.target is None and upsert.sets is None:
-        return " ON CONFLICT DO NOTHING", True
-    place = _conflict_target(c, upsert, target, node)
-    if upsert.sets is None:
-        return f" ON CONFLICT {place} DO NOTHING", True
-    alias = _alias(node)
-    source = table_source(target.table, alias)
-    excluded = table_source(target.table, "excluded")
-    for out in excluded.columns:
-        out.hidden = True
-    excluded.rowid = None
-    scope = Scope(sources=[source, excluded])
-    sets = assignments(c, upsert.sets, target.table, scope, node)
-    where = f" WHERE {condition(c.expr(upsert.where, scope))}" if upsert.where is not None else ""
-    return f" ON CONFLICT {place} DO UPDATE SET {', '.join(sets)}{where}", True
-
-
-def _conflict_target(c: Compiler, upsert: Upsert, target: Target, node: Insert) -> str:
-    table = target.table
-    if upsert.target is None:
-        keys = unique_keys(table)
-        if table.rowid_column == ROWID_COLUMN and len(keys) > 1:
-            keys = [k for k in keys if k != (ROWID_COLUMN,)]
-        if len(keys) != 1:
-            raise Refusal("DO UPDATE without a conflict target on a table with several unique keys", node)
-        return f"({', '.join(_target_column(table, name) for name in keys[0])})"
-    if upsert.target_where is not None:
-        scope = Scope(sources=[table_source(table, table.name, qualifier="")])
-        where = f" WHERE {condition(c.expr(upsert.target_where, scope))}"
-    else:
-        where = ""
-    from .syntax import Collate
-    from .syntax import Column as Name
-
-    parts = []
-    for term in upsert.target:
-        expr = term.expr.operand if isinstance(term.expr, Collate) else term.expr
-        if not isinstance(expr, Name):
-            raise Refusal("a conflict target that is an expression", term)
-        column = _column(table, expr.name, term)
-        parts.append(_target_column(table, column.name))
-    return f"({', '.join(parts)}){where}"
-
-
-def _target_column(table: Table, name: str) -> str:
-    column = table.column(name)
-    if column is not None and column.pg_type is PgType.TEXT and column.collation == "NOCASE":
-        return f"lower({ident(name)})"
-    if column is not None and column.pg_type is PgType.TEXT and column.collation == "RTRIM":
-        return f"rtrim({ident(name)})"
-    return ident(name)
-
-
-__all__ = ["insert"]

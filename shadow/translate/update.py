@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .catalog import fold
 from .compiler import Compiler, Refusal
+from .ctes import with_clause
 from .names import ident, qualified
 from .scope import Scope, table_source
-from .select import compile_query, with_clause
+from .select import compile_query
 from .sources import compile_source
 from .syntax import Column, Core, Delete, Item, Query, Update
 from .typed import condition

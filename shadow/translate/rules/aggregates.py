@@ -145,7 +145,7 @@ def group_concat(c: Compiler, node: Call, scope: Scope) -> E:
 
 def _order(c: Compiler, node: Call, scope: Scope) -> str:
     """In the order written, else in the order in which SQLite meets the rows, where that is known."""
-    from ..select import order_text
+    from ..ordering import order_text
 
     if node.order:
         return " ORDER BY " + ", ".join(order_text(c, term, c.expr(term.expr, scope)) for term in node.order)

@@ -20,7 +20,7 @@ _RANKS = {
 
 def window_text(c: Compiler, window: Window | str, scope: Scope, node: Call) -> str:
     """`OVER (...)`; a named window is written out, its frame and order with it."""
-    from ..select import order_text
+    from ..ordering import order_text
 
     if isinstance(window, str):
         named = scope.windows.get(window)
