@@ -325,9 +325,21 @@ class Session:
             return True
         if self.authorise(conn):
             return True
-        if self.touched or self.buffer.in_savepoint:
+        if self.touched:
             raise busy("PostgreSQL became primary while this transaction was reading from SQLite")
         return False
+
+    def move(self, conn: sqlite3.Connection) -> None:
+        """The app's own transaction, in which nothing has been seen yet, is opened again on PostgreSQL."""
+        savepoints, begun = self.buffer.savepoints, not self.by_savepoint
+        ours(conn, "ROLLBACK")
+        self.reset()
+        remote = self.open_remote(conn)
+        if begun:
+            remote.execute("BEGIN", (), implicit_begin=None)
+        for name in savepoints:
+            quoted = name.replace('"', '""')
+            remote.execute(f'SAVEPOINT "{quoted}"', (), implicit_begin=None)
 
     def _control(self, conn: sqlite3.Connection) -> Control | None:
         control = self.router.control(conn)

@@ -52,8 +52,9 @@ class Buffer:
         return self._size_bytes > SPILL_BYTES
 
     @property
-    def in_savepoint(self) -> bool:
-        return bool(self._marks)
+    def savepoints(self) -> tuple[str, ...]:
+        """Names of those that are open, outermost first."""
+        return tuple(mark.name for mark in self._marks)
 
     def add(self, item: bytes) -> None:
         self.items.append(item)

@@ -80,9 +80,7 @@ def enter(session: Session, conn: sqlite3.Connection, statement: Statement) -> E
             return Entry.REMOTE
         return Entry.IMPLICIT if implicit else Entry.OWN
     if not session.writable and not session.take_lock(conn):
-        ours(conn, "ROLLBACK")
-        session.reset()
-        session.open_remote(conn).execute("BEGIN", (), implicit_begin=None)
+        session.move(conn)
         return Entry.REMOTE
     return Entry.JOINED
 

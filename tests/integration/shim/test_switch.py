@@ -271,3 +271,20 @@ def test_settings_of_a_connection_hold_on_both_sides(pair: Pair, conn: Any) -> N
     conn.execute("PRAGMA foreign_keys = OFF")
     pair.switch(Side.SQLITE)
     assert conn.execute("PRAGMA foreign_keys").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("begin", ["", "BEGIN"])
+def test_savepoints_in_which_nothing_was_seen_move_with_their_transaction(pair: Pair, conn: Any, begin: str) -> None:
+    conn.isolation_level = None
+    for sql in (begin, "SAVEPOINT outer", 'SAVEPOINT "in ner"'):
+        conn.execute(sql)
+    pair.switch(Side.POSTGRES)
+    conn.execute("INSERT INTO t (a) VALUES ('gone')")
+    conn.execute('ROLLBACK TO "in ner"')
+    conn.execute("INSERT INTO t (a) VALUES ('stays')")
+    conn.execute("RELEASE OUTER")
+    assert conn.in_transaction is bool(begin)
+    if begin:
+        conn.execute("COMMIT")
+    assert conn.execute("SELECT a FROM t").fetchall() == [("stays",)]
+    assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (0, 1)
