@@ -54,7 +54,7 @@ def to_text(value: int | float) -> str:
         return str(int(value))
     if math.isinf(value):
         return "Inf" if value > 0 else "-Inf"
-    text = f"{value:.15g}"
+    text = f"{value or 0.0:.15g}"  # SQLite writes -0.0 without its sign
     mantissa, e, exponent = text.partition("e")
     if "." not in mantissa:
         mantissa += ".0"

@@ -157,11 +157,12 @@ def json_group_array(c: Compiler, node: Call, scope: Scope) -> E:
         raise Refusal("wrong number of arguments to function json_group_array()", node)
     part = json.as_json(c, node.args[0], scope)
     order, where = _order(c, node, scope), filtered(c, node, scope)
-    return E(f"'[' || COALESCE(string_agg({part}, ','{order}){where}, '') || ']'", Cls.TEXT, atom=False)
+    name = "shadow.join_distinct" if node.distinct else "string_agg"
+    return E(f"'[' || COALESCE({name}({part}, ','{order}){where}, '') || ']'", Cls.TEXT, atom=False)
 
 
 def json_group_object(c: Compiler, node: Call, scope: Scope) -> E:
-    if len(node.args) != 2:
+    if len(node.args) != 2 or node.distinct:
         raise Refusal("wrong number of arguments to function json_group_object()", node)
     key = call("shadow.json_quote", as_cls(to_text(c.expr(node.args[0], scope)), Cls.VALUE).sql)
     part = f"{key} || ':' || {json.as_json(c, node.args[1], scope)}"

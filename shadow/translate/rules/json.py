@@ -35,6 +35,8 @@ def arrow(c: Compiler, node: Binary, scope: Scope) -> E:
     left, right = to_text(c.expr(node.left, scope)), to_int(c.expr(node.right, scope))
     if Cls.NULL in (left.cls, right.cls):
         return NULL
+    if isinstance(right.const, int) and right.const < 0:
+        raise Refusal(f"{node.op} with a negative index: versions of SQLite differ", node)
     path = call("shadow.json_key", right.sql) if right.cls in (Cls.INT, Cls.TEXT) else None
     if path is None:
         raise Refusal("the right side of -> is neither text nor integer", node)

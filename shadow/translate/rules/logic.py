@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..compiler import Compiler, Refusal
 from ..scope import Scope
 from ..syntax import Binary, Call, Case, Exists, Expr, Scalar, Unary
@@ -110,10 +112,14 @@ def nullif(c: Compiler, node: Call, scope: Scope) -> E:
     if len(node.args) != 2:
         raise Refusal("wrong number of arguments to function nullif()", node)
     left, right = (c.expr(a, scope) for a in node.args)
-    equal = comparison.compare(c, "=", left.expression(), right.expression(), node)
-    if left.cls is right.cls and left.cls in (Cls.INT, Cls.REAL, Cls.TEXT) and not left.explicit:
+    equal = comparison.compare(c, "=", replace(left, affinity=None), replace(right, affinity=None), node)
+    if left.cls is right.cls and left.cls in (Cls.INT, Cls.REAL, Cls.TEXT) and not _collated(left, right):
         return E(f"NULLIF({left.sql}, {right.sql})", left.cls)
     return E(f"CASE WHEN {condition(equal)} THEN NULL ELSE {left.sql} END", left.cls)
+
+
+def _collated(*items: E) -> bool:
+    return any((e.collation or "BINARY") != "BINARY" for e in items)
 
 
 def exists(c: Compiler, node: Exists, scope: Scope) -> E:

@@ -77,8 +77,10 @@ def over(c: Compiler, node: Call, scope: Scope) -> E:
     if name == "sum" and e.cls is Cls.INT:
         return E(f"(sum({e.sql}){where}{text})::bigint", Cls.INT)
     c.sums_reals |= e.cls is not Cls.INT
+    if name == "sum" and e.cls is not Cls.REAL:
+        return E(f"shadow.sum({as_cls(e, Cls.VALUE).sql}){where}{text}", Cls.VALUE)
     real = arithmetic.cast_to(e, "real").sql
-    if name == "sum" and e.cls is Cls.REAL:
+    if name == "sum":
         return E(f"sum({real}){where}{text}", Cls.REAL)
     if name == "avg":
         return E(f"avg({real}){where}{text}", Cls.REAL)

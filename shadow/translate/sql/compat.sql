@@ -461,6 +461,7 @@ BEGIN
             s := CASE WHEN n < 0 THEN '-' WHEN flags LIKE '%+%' THEN '+' WHEN flags LIKE '% %' THEN ' ' ELSE '' END;
             IF c = 'f' THEN
                 t := round(abs(n::double precision::text::numeric), COALESCE(prec, 6))::text;
+                IF flags LIKE '%!%' THEN t := regexp_replace(t, '(\.\d+?)0+$', '\1'); END IF;
                 IF flags LIKE '%,%' THEN
                     t := regexp_replace(split_part(t, '.', 1), '(\d)(?=(\d{3})+$)', '\1,', 'g') || CASE WHEN strpos(t, '.') > 0 THEN '.' || split_part(t, '.', 2) ELSE '' END;
                 END IF;
