@@ -100,7 +100,8 @@ def configure(
         known = _configured.get(settings.sqlite_path)
         if known is not None and known != settings:
             raise ConfigError(
-                f"{settings.sqlite_path} is already configured differently in this process; call configure() once per file"
+                f"{settings.sqlite_path} is already configured differently in this process;"
+                " call configure() once per file"
             )
         _configured[settings.sqlite_path] = settings
     return settings
@@ -146,7 +147,8 @@ def _build(environ: Mapping[str, str]) -> Settings:
     schema = environ.get("SHADOW_PG_SCHEMA") or "public"
     if schema in ("shadow", "pg_catalog", "information_schema") or len(schema.encode()) > 48 or "\0" in schema:
         raise ConfigError(
-            f"SHADOW_PG_SCHEMA={schema!r} cannot hold the app's tables; choose a name of at most 48 bytes that PostgreSQL and shadow do not use"
+            f"SHADOW_PG_SCHEMA={schema!r} cannot hold the app's tables;"
+            " choose a name of at most 48 bytes that PostgreSQL and shadow do not use"
         )
     return Settings(
         sqlite_path=resolve_path(environ["SQLITE_PATH"]),
