@@ -95,6 +95,10 @@ def _translate(
     )
     try:
         done = _compile(c, tree)
+        if purpose is Purpose.APPLY and c.nondeterministic:
+            raise Refusal(
+                f"replay does not determine {', '.join(sorted(c.nondeterministic))}: row images are needed", tree
+            )
     except Refusal as refusal:
         place = refusal.node if refusal.node is not None and refusal.node.end else tree
         return _finished(c, sql, tree, None, Unsupported(refusal.reason, place.start, place.end), lexed.parameters)

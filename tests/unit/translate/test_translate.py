@@ -99,6 +99,21 @@ def test_an_applied_insert_takes_the_row_id_sqlite_chose() -> None:
     assert null.bind((None, "x"), rowid=5)[0][1] == (5, "x")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO notes (item_id) VALUES (random())",
+        "INSERT INTO notes (item_id) VALUES (last_insert_rowid())",
+        "DELETE FROM notes LIMIT 1",
+        "INSERT INTO notes (body) SELECT name FROM items",
+        "INSERT INTO notes (body) VALUES ('a'), ('b')",
+    ],
+)
+def test_a_write_that_replay_does_not_determine_is_not_replayed(sql: str) -> None:
+    assert translate(sql, catalog(), purpose=Purpose.APP).unsupported is None
+    assert translate(sql, catalog(), purpose=Purpose.APPLY).unsupported is not None
+
+
 def test_parameters_are_bound_by_name_or_by_place() -> None:
     found = translate("SELECT :b, :a, :b", catalog(), param_types={"a": int, "b": str})
     assert found.bind({"a": 1, "b": "x"})[0][1] == ("x", 1, "x")
