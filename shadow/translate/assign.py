@@ -26,6 +26,8 @@ _NUMERIC = (Affinity.INTEGER, Affinity.NUMERIC)
 
 def stored(c: Compiler, e: E, column: Column, node: Node | None) -> str:
     """The text that stores `e` in `column`."""
+    if e.untold:
+        return e.loose
     if e.cls is Cls.NULL:
         return e.loose if e.param else "NULL"
     if e.is_const and isinstance(e.const, (int, float, str, bytes)):

@@ -78,6 +78,8 @@ class E:
     no_number: bool = False
     #: The number of the parameter this is, 0 if it is none.
     param: int = 0
+    #: A parameter of which nobody told the class: it is taken to be of its neighbour's.
+    untold: bool = False
 
     @property
     def is_const(self) -> bool:
@@ -165,6 +167,14 @@ def as_cls(e: E, cls: Cls) -> E:
             return replace(const(e.const), affinity=e.affinity)
         return replace(e, sql=f"{e.wrapped}::int::bigint", cls=cls, bare=f"{e.wrapped}::int", atom=True)
     raise TypeError(f"{e.cls.name} is not {cls.name}")
+
+
+def adopt(e: E, cls: Cls) -> E:
+    """A parameter of untold class beside something of `cls`: taken to be the same. Others stay as they are."""
+    if not e.untold or cls in (Cls.NULL, Cls.VALUE):
+        return e
+    cls = Cls.INT if cls is Cls.BOOL else cls
+    return replace(e, sql=f"({e.bare})::{PG_NAME[cls]}", cls=cls, untold=False)
 
 
 def unify(items: Sequence[E]) -> tuple[Cls, list[E]]:

@@ -13,7 +13,7 @@ from ...values import affinity as storage
 from ..compiler import Compiler, Refusal
 from ..scope import Scope
 from ..syntax import Binary, Cast, Expr, Unary
-from ..typed import Cls, E, as_cls, call, const, to_int, to_text
+from ..typed import Cls, E, adopt, as_cls, call, const, to_int, to_text
 
 _FUNCTIONS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
 _BITS = {"&": "&", "|": "|", "<<": "<<", ">>": ">>"}
@@ -104,7 +104,7 @@ def _number(value: int | float) -> E | None:
 
 def number(e: E) -> E:
     """As an operand of arithmetic."""
-    e = to_int(e.expression())
+    e = to_int(adopt(e, Cls.INT).expression())
     if e.cls in (Cls.INT, Cls.REAL, Cls.NULL):
         return e
     if e.is_const and isinstance(e.const, str):
@@ -114,7 +114,7 @@ def number(e: E) -> E:
 
 def integer(e: E) -> E:
     """As an operand of bit arithmetic and %: CAST AS INTEGER."""
-    e = to_int(e.expression())
+    e = to_int(adopt(e, Cls.INT).expression())
     if e.cls in (Cls.INT, Cls.NULL):
         return e
     if e.is_const and isinstance(e.const, str):

@@ -19,6 +19,7 @@ from ..typed import (
     TRUE,
     Cls,
     E,
+    adopt,
     as_cls,
     call,
     condition,
@@ -44,6 +45,7 @@ def compare(c: Compiler, op: str, left: E, right: E, node: Node | None = None) -
     """`left op right`, op one of = <> < <= > >= and IS / IS NOT."""
     if Cls.NULL in (left.cls, right.cls) and op not in ("IS", "IS NOT"):
         return _NULL
+    left, right = adopt(left, right.cls), adopt(right, left.cls)
     collation = _collation(left, right)
     guarded = _guarded(c, op, left, right, collation)
     if guarded is not None:
@@ -260,7 +262,7 @@ def in_(c: Compiler, node: In, scope: Scope) -> E:
         return E(f"NOT ({text})" if node.negated else f"({text})", Cls.BOOL, atom=not node.negated)
     e = c.expr(node.operand, scope)
     # SQLite gives the items of a list no affinity of their own.
-    items = [replace(c.expr(item, scope), affinity=None) for item in node.items]
+    items = [adopt(replace(c.expr(item, scope), affinity=None), e.cls) for item in node.items]
     simple = _in_list(e, items)
     if simple is not None:
         word = "NOT IN" if node.negated else "IN"

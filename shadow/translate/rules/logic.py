@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..compiler import Compiler, Refusal
 from ..scope import Scope
-from ..syntax import Binary, Call, Case, Exists, Expr, Scalar, Unary
+from ..syntax import Binary, Call, Case, Exists, Expr, In, Like, Scalar, Unary
 from ..typed import FALSE, TRUE, Cls, E, common, condition, condition_wrapped, unify
 from . import arithmetic, comparison
 
@@ -34,9 +34,16 @@ def binary(c: Compiler, node: Binary, scope: Scope) -> E:
 
 def _operand(node: Expr, op: str, e: E) -> str:
     """No brackets around the parts of a chain of one operator, nor around comparisons."""
-    if isinstance(node, Binary) and (node.op == op or (node.op in comparison.OPERATORS and e.cls is Cls.BOOL)):
-        return condition(e) if node.op == op or _plain_comparison(e) else condition_wrapped(e)
+    if e.cls is Cls.BOOL and _is_predicate(node) and _plain_comparison(e):
+        return e.sql
     return condition_wrapped(e)
+
+
+def _is_predicate(node: Expr) -> bool:
+    """Does it bind tighter than AND and OR in PostgreSQL as well?"""
+    if isinstance(node, Binary):
+        return node.op in comparison.OPERATORS
+    return isinstance(node, (In, Like)) or (isinstance(node, Unary) and node.op in ("ISNULL", "NOTNULL"))
 
 
 def _plain_comparison(e: E) -> bool:

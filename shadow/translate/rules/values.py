@@ -40,7 +40,7 @@ def parameter(c: Compiler, number: int) -> E:
             cls = next((v for k, v in _PARAM_CLS.items() if issubclass(kind, k)), Cls.TEXT)
     nullable = kind is None
     if cls is Cls.TEXT:
-        return E(f"{place}::text", cls, bare=place, nullable=nullable, param=number)
+        return E(f"{place}::text", cls, bare=place, nullable=nullable, param=number, untold=kind is None)
     if cls is Cls.BLOB:
         return E(f"{place}::bytea", cls, bare=place, nullable=nullable, param=number)
     if cls is Cls.REAL:

@@ -2,7 +2,7 @@
 
 -- parameters are numbered by SQLite, whatever their order in the tree; % is doubled | int
 SELECT id FROM items WHERE name LIKE '50%' AND qty > ?;
-SELECT items.id FROM public.items WHERE (lower(items."name" COLLATE "C") LIKE '50%%' ESCAPE '') AND items.qty > %s ORDER BY items.id;
+SELECT items.id FROM public.items WHERE lower(items."name" COLLATE "C") LIKE '50%%' ESCAPE '' AND items.qty > %s ORDER BY items.id;
 
 -- named parameters keep their names | n=str
 SELECT :n, id FROM items WHERE name = :n;

@@ -122,6 +122,17 @@ def test_parameters_are_bound_by_name_or_by_place() -> None:
     assert places.bind((1, 2))[0][1] == (2, 1)
 
 
+def test_parameters_of_untold_class_are_taken_to_be_their_neighbours() -> None:
+    found = translate("SELECT id FROM items WHERE id = ? AND price > ? AND qty IN (?, ?) LIMIT ?", catalog())
+    assert found.steps[0].sql == (
+        "SELECT items.id FROM public.items WHERE items.id = %s AND items.price > %s AND items.qty IN (%s, %s) "
+        "ORDER BY items.id LIMIT NULLIF(GREATEST((%s)::bigint, -1), -1)"
+    )
+    assert translate("UPDATE items SET price = ?, active = ? WHERE id = ?", catalog()).steps[0].sql == (
+        "UPDATE public.items SET price = %s, active = %s WHERE items.id = %s"
+    )
+
+
 def test_a_translation_is_made_once() -> None:
     first = translate("SELECT id FROM items WHERE id = ?", catalog(), param_types=(int,))
     assert translate("SELECT id FROM items WHERE id = ?", catalog(), param_types=(int,)) is first
