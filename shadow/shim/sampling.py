@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import msgpack
 
 from ..config import Settings
-from . import adapt
+from . import adapt, warm
 from .classify import Statement
 
 _QUEUE_MAX = 5_000
@@ -37,6 +37,7 @@ class Sampler:
     """The samples of one pair in this process."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._path = settings.socket_path
         self._rate = settings.sample_rate
         self._per_second = settings.samples_per_second_max
@@ -109,6 +110,8 @@ class Sampler:
             if connection is None and time.monotonic() >= retry_at:
                 connection = self._connect()
                 retry_at = time.monotonic() + _RETRY_SECONDS
+                if connection is not None:
+                    warm.start(self._settings)  # an agent is there: a cutover may come
             if connection is not None:
                 try:
                     self._send(connection, kept)
