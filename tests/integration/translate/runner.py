@@ -115,7 +115,7 @@ class Target:
 
     def execute(self, sql: str, params: Any) -> tuple[list[tuple[Any, ...]] | None, int]:
         """Rows (None: no result set) and row count; raises sqlite3's errors or `Refused`."""
-        values = _adapted(params)
+        values = adapted(params)
         self.origin.execute("EXPLAIN " + sql, values).close()  # compile errors are SQLite's own
         types = {k: type(v) for k, v in values.items()} if isinstance(values, dict) else tuple(type(v) for v in values)
         found = translate(sql, self.catalog, param_types=types)
@@ -207,7 +207,7 @@ def _foreign_keys(catalog: Catalog) -> Iterator[str]:
             )
 
 
-def _adapted(params: Any) -> Any:
+def adapted(params: Any) -> Any:
     """What Python's sqlite3 makes of bound values before SQLite sees them."""
 
     def one(value: Any) -> Any:
