@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .assign import stored
 from .catalog import Table, fold
@@ -44,10 +45,19 @@ def written_table(c: Compiler, node: Write) -> Table:
 
 def refuse_declared_conflict(table: Table, node: Node) -> None:
     """A constraint declared with ON CONFLICT REPLACE, IGNORE ... acts without being asked."""
-    words = [t.text if t.kind is T.WORD else "" for t in lex(table.sql).tokens] if table.sql else []
+    action = _declared_conflict(table.sql)
+    if action:
+        raise Refusal(f"a constraint of {table.name} is declared ON CONFLICT {action}", node)
+
+
+@lru_cache(maxsize=1024)
+def _declared_conflict(sql: str) -> str:
+    """The action of a constraint in a CREATE TABLE that has one besides ABORT, or ''."""
+    words = [t.text if t.kind is T.WORD else "" for t in lex(sql).tokens]
     for first, second, action in zip(words, words[1:], words[2:], strict=False):
         if (first, second) == ("ON", "CONFLICT") and action != "ABORT":
-            raise Refusal(f"a constraint of {table.name} is declared ON CONFLICT {action}", node)
+            return action
+    return ""
 
 
 def returning(c: Compiler, node: Write, table: Table, qualifier: str) -> list[str]:

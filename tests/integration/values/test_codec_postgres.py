@@ -56,7 +56,7 @@ def test_every_value_comes_back_unchanged_as_a_parameter_and_by_copy(
     with target.cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE t (n bigint GENERATED ALWAYS AS IDENTITY, v {pg_type})")
         for value in sent:
-            cursor.execute(f"INSERT INTO t (v) VALUES (%s::{pg_type})", (codec.to_target(value, pg_type),))
+            cursor.execute(f"INSERT INTO t (v) VALUES ((%s)::{pg_type})", (codec.to_target(value, pg_type),))
         lines = "".join(codec.copy_text(value, pg_type) + "\n" for value in sent)
         cursor.copy_expert("COPY t (v) FROM STDIN", io.StringIO(lines, newline=""))
         cursor.execute("SELECT v FROM t ORDER BY n")
