@@ -90,3 +90,12 @@ def test_the_table_names_what_was_broken() -> None:
 def test_a_mismatch_is_explained_only_by_a_statement_on_an_injected_table() -> None:
     assert inject.reads_an_injected_table('SELECT key FROM "settings" WHERE key LIKE ?')
     assert not inject.reads_an_injected_table("SELECT all_settings, dataset FROM llm_models")
+
+
+def test_a_pause_is_judged_by_what_calls_took_just_before_where_that_is_long() -> None:
+    slow = dataclasses.replace(KEPT, cutover_pause_ms=1500.0, cutover_usual_ms=800.0)
+    conclude(slow, 5000)
+    assert slow.ok
+    slower = dataclasses.replace(KEPT, cutover_pause_ms=1700.0, cutover_usual_ms=800.0)
+    conclude(slower, 5000)
+    assert not slower.ok
