@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from .. import config
 from ..config import Settings
-from . import start
+from . import start, warm
 from .classify import fold
 from .counters import conn_total
 from .cursor import Cursor, InstanceOfEither, combined
@@ -48,6 +48,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
         if settings is not None:
             start.check(self, settings)
             self._shadow = Session(settings, router_for(settings))
+            warm.connected(settings)
 
     # -- statements -----------------------------------------------------------------------------------------------
 

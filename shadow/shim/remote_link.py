@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..errors import TargetError
+from . import warm
 from .remote_plan import not_supported
 from .remote_schema import CHECK_SECONDS, SchemaState, store_for
 from .remote_transaction import Phase, Transaction, literal
@@ -145,7 +146,8 @@ class Link:
             return self._tx.local
         state = self._store.current
         if state is None:
-            return self._load()
+            warm.wait(self.settings)
+            return self._store.current or self._load()
         if self._tx.phase in (Phase.NONE, Phase.PENDING) and time.monotonic() - state.checked_at > CHECK_SECONDS:
             state.checked_at = time.monotonic()  # the other threads need not ask too
             return self._load()

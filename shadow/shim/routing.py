@@ -20,6 +20,7 @@ from ..flag.control import ControlRecord, State, activate_origin, read_target
 from ..flag.hint import STATE_OFFSET, Hint, HintState
 from ..journal.record import FORMAT
 from ..types import DatabaseType, Side
+from . import warm
 from .facts import plain_text
 from .plain import PlainCursor, ask, plain_connect
 from .sampling import Sampler
@@ -94,6 +95,8 @@ class Router:
         if hint is None or hint.state is not HintState.ASK:
             return
         deadline = time.monotonic() + self.settings.switch_wait_seconds
+        if time.time() < hint.draining_until:
+            warm.start(self.settings)
         while hint.state is HintState.ASK and time.time() < hint.draining_until and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
 
