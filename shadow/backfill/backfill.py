@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,9 @@ def backfill(settings: Settings, *, progress: OnProgress | None = None, again: b
     ):
         try:
             _claim(target, settings, again=again)
-            origin.execute("BEGIN")
+            with _no_writer(settings):
+                origin.execute("BEGIN")
+                read_origin(origin)  # the first read: the snapshot is taken here
             snapshot = _take_snapshot(origin, target, settings)
             copy = _Copy(origin, target, snapshot, progress or (lambda *_: None))
             copy.prepare()
@@ -148,8 +150,17 @@ def _claim(target: PgConnection, settings: Settings, *, again: bool) -> None:
             )
 
 
+@contextmanager
+def _no_writer(settings: Settings) -> Iterator[None]:
+    """Nobody writes for a moment. A transaction that was open when `init` came may leave no record, so what it wrote
+    must be in the snapshot: wait for it, as for every other."""
+    with closing(origin_setup.open_file(settings.sqlite_path)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        yield
+
+
 def _take_snapshot(origin: sqlite3.Connection, target: PgConnection, settings: Settings) -> _Snapshot:
-    control = read_origin(origin)  # the first read: the snapshot is taken here
+    control = read_origin(origin)
     if control is None:
         raise ConfigError(f"{settings.sqlite_path} is not initialised; run `shadow init` first")
     if control.record.primary is not Side.SQLITE:

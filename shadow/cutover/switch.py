@@ -14,14 +14,16 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import psycopg2
+from psycopg2.extensions import cursor as PgCursor
 
 from .. import journal
 from ..config import Settings
 from ..errors import FenceTimeout, GateClosed
-from ..flag import control, guards
+from ..flag import control, guards, proof
 from ..flag.control import ControlRecord, State
 from ..reverse import capture, changes
 from ..schema.inspect import inspect
@@ -87,9 +89,9 @@ def cutover(
                 return attempt.finished()
             rehearsal = dry_run or no_fence
             try:
-                check_gates(attempt, force_gates)
+                shown = check_gates(attempt, force_gates)
                 prepare(attempt)
-                _switch(attempt, applier, drain_timeout, rehearsal=rehearsal, fence=not no_fence)
+                _switch(attempt, applier, drain_timeout, shown, rehearsal=rehearsal, fence=not no_fence)
             except GateClosed as error:
                 attempt.note(result=Result.REFUSED, why=one_line(error))
             except CalledOff as error:
@@ -106,7 +108,9 @@ def cutover(
             own.close()
 
 
-def _switch(attempt: Attempt, applier: ForwardApplier, drain_timeout: float, *, rehearsal: bool, fence: bool) -> None:
+def _switch(
+    attempt: Attempt, applier: ForwardApplier, drain_timeout: float, shown: Shown, *, rehearsal: bool, fence: bool
+) -> None:
     with LockHolder(attempt.settings.sqlite_path) as holder:
         holder.ready()
         with applier.exclusive(_APPLIER_WAIT_SECONDS):
@@ -119,7 +123,7 @@ def _switch(attempt: Attempt, applier: ForwardApplier, drain_timeout: float, *, 
                 deadline = take_write_lock(attempt, holder, drain_timeout)
                 locked_at = time.monotonic()
                 drain(attempt, applier, deadline)
-                snapshot = prepare_target(attempt, deadline, rehearsal=rehearsal)
+                snapshot = prepare_target(attempt, shown, deadline, rehearsal=rehearsal)
                 if rehearsal:
                     holder.release()
                     attempt.note(result=Result.REHEARSED)
@@ -133,12 +137,23 @@ def _switch(attempt: Attempt, applier: ForwardApplier, drain_timeout: float, *, 
                 attempt.settle()
 
 
-def check_gates(attempt: Attempt, force: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the gates were asked about, to be held against what is there when the app waits."""
+
+    #: None: a gate that rests on proof was forced.
+    proof_epoch: int | None
+    #: No table was dirty, and none may become so.
+    clean: bool
+
+
+def check_gates(attempt: Attempt, force: Sequence[str]) -> Shown:
     """Refuse unless every gate is open or forced, with a reason."""
     with attempt.step("cutover.check_gates"):
         if force and not attempt.reason:
             raise GateClosed("--force needs --reason TEXT: the audit trail keeps why")
-        found = gates.evaluate(collect(attempt.settings))
+        status = collect(attempt.settings)
+        found = gates.evaluate(status)
         unknown = set(force) - {gate.name for gate in found}
         if unknown:
             raise GateClosed(f"there is no gate {', '.join(sorted(unknown))}; `shadow status` lists them")
@@ -151,6 +166,8 @@ def check_gates(attempt: Attempt, force: Sequence[str]) -> None:
         if barred:
             more = f" (and {len(barred) - 1} more; see `shadow status`)" if len(barred) > 1 else ""
             raise GateClosed(f"gate {barred[0].name} is closed: {barred[0].reason}{more}")
+    proven = not {"verify", "coverage"} & set(attempt.outcome.forced_gates)
+    return Shown(status.proof_epoch if proven else None, "divergences" not in attempt.outcome.forced_gates)
 
 
 def prepare(attempt: Attempt) -> None:
@@ -211,10 +228,11 @@ def drain(attempt: Attempt, applier: ForwardApplier, deadline: float) -> None:
         attempt.note(position=head[0], drained=head[0] - before)
 
 
-def prepare_target(attempt: Attempt, deadline: float, *, rehearsal: bool) -> str:
+def prepare_target(attempt: Attempt, shown: Shown, deadline: float, *, rehearsal: bool) -> str:
     """PostgreSQL's half of the flag, prepared; gives the snapshot at which the way back starts.
 
-    A prepared record takes no writes. Compare-and-set: nobody else switched, and this is the journal that was applied.
+    A prepared record takes no writes. Compare-and-set: nobody else switched, and this is the journal that was applied,
+    and it was applied without a divergence since the gates were asked.
     """
     with attempt.step("cutover.prepare_target"), attempt.target.cursor() as cursor:
         milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
@@ -229,6 +247,7 @@ def prepare_target(attempt: Attempt, deadline: float, *, rehearsal: bool) -> str
             row = cursor.fetchone()
             if row is None or row[1] != attempt.before.epoch or row[2] != attempt.outcome.position:
                 raise CalledOff(f"PostgreSQL's control record changed meanwhile ({row}); see `shadow status`")
+            _still_shown(attempt, cursor, shown)
             record = ControlRecord(attempt.before.epoch + 1, attempt.id, Side.POSTGRES, State.PREPARED)
             control.write_target(cursor, attempt.pair, record)
             snapshot = changes.current_snapshot(cursor)
@@ -238,6 +257,22 @@ def prepare_target(attempt: Attempt, deadline: float, *, rehearsal: bool) -> str
                 cursor.execute("ROLLBACK")
             raise
     return snapshot
+
+
+def _still_shown(attempt: Attempt, cursor: PgCursor, shown: Shown) -> None:
+    """What was applied since the gates were asked may have diverged, or have been DDL."""
+    if shown.clean:
+        cursor.execute("SELECT min(table_name), min(reason) FROM shadow.dirty WHERE pair = %s", (attempt.pair,))
+        table, why = cursor.fetchone() or (None, None)
+        if table is not None:
+            raise CalledOff(f"table {table} has become dirty since the gates were asked ({why}); it is repaired first")
+    ours = control.read_origin(attempt.origin)
+    if shown.proof_epoch is None or ours is None:
+        return
+    if proof.combined(ours.proof_epoch, proof.target_count(cursor, attempt.pair)) != shown.proof_epoch:
+        cursor.execute("SELECT max(reason) FROM shadow.proof WHERE pair = %s", (attempt.pair,))
+        (why,) = cursor.fetchone() or ("",)
+        raise CalledOff(f"what the gates rest on was voided since they were asked ({why}); run `shadow verify`")
 
 
 def commit_origin(attempt: Attempt, holder: LockHolder, snapshot: str, deadline: float) -> None:

@@ -6,6 +6,7 @@ Our objects come and go in one transaction each, with synchronous=FULL: a crash 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import resources
@@ -108,8 +109,19 @@ def install(
     guard = int(record.primary is Side.POSTGRES)
     conn.execute(
         "INSERT INTO _shadow_control (id, format, pair_id, epoch, attempt, primary_side, state, journaling, guard,"
-        " catalog_version, proof_epoch) VALUES (1, ?, ?, ?, ?, ?, ?, 1, ?, 1, 1)",
-        (FORMAT, pair_id, record.epoch, record.attempt, record.primary.value, record.state.value, guard),
+        " catalog_version, proof_epoch) VALUES (1, ?, ?, ?, ?, ?, ?, 1, ?, ?, 1)",
+        (
+            FORMAT,
+            pair_id,
+            record.epoch,
+            record.attempt,
+            record.primary.value,
+            record.state.value,
+            guard,
+            # A number no earlier pair of this file has had: processes that live through `remove` and `init` keep
+            # facts of the schema by it, and the schema may have changed in between.
+            time.time_ns() // 1_000_000,
+        ),
     )
     # Two rows that are never deleted: positions cannot repeat, and an anchor on the newest two stays open.
     for nonce in nonces:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from ..journal.record import SchemaChanged, Undetermined, encode_item
+from ..types import DatabaseType
 from .classify import Statement
 from .facts import plain_text
 from .plain import ask, in_transaction, ours, run
@@ -39,6 +40,8 @@ def define(
             _define_and_record(session, cursor, conn, statement, sql, params)
         else:
             run(cursor, sql, params)
+            if session.settings.database_type is DatabaseType.SQLITE and session.initialised:
+                _raise_version(session, conn)  # processes that do journal keep facts by this version
     except BaseException as error:
         after_error(session, conn, sql, entry, error)
         raise
@@ -87,10 +90,7 @@ def _define_and_record(
         if facts.actions and session.foreign_keys(conn):
             children = frozenset(facts.closure(statement.name, foreign_keys=True)) - {statement.name}
     run(cursor, sql, params)
-    session.counters.before_ours(conn)
-    ours(conn, "WITH k AS (SELECT 1) UPDATE main._shadow_control SET catalog_version = catalog_version + 1")
-    session.counters.ours += 1
-    session.schema_changed(conn)
+    _raise_version(session, conn)
     with plain_text(conn):
         objects = ask(conn, _OBJECTS)
     session.buffer.add(encode_item(SchemaChanged(sql, tuple(objects))))
@@ -98,6 +98,13 @@ def _define_and_record(
         session.buffer.add(encode_item(Undetermined(sql, (statement.name,), "create table as select")))
     if children:
         session.buffer.add(encode_item(Undetermined(sql, tuple(sorted(children)), "foreign key actions")))
+
+
+def _raise_version(session: Session, conn: sqlite3.Connection) -> None:
+    session.counters.before_ours(conn)
+    ours(conn, "WITH k AS (SELECT 1) UPDATE main._shadow_control SET catalog_version = catalog_version + 1")
+    session.counters.ours += 1
+    session.schema_changed(conn)
 
 
 def vacuum(

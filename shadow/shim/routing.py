@@ -72,8 +72,6 @@ class Router:
         self._hint: Hint | None = None
         self._uninitialised_until = 0.0
         self._said_uninitialised = False
-        #: `DATABASE_TYPE=sqlite`: the proof epoch has been raised by this process, and that is committed.
-        self.proof_raised = False
         #: Steps of ours that failed; the transaction's record said "not known" instead.
         self.failures = 0
         self.refresh()

@@ -49,7 +49,6 @@ class Session:
     __slots__ = (
         "_facts",
         "_foreign_keys",
-        "_proof_pending",
         "buffer",
         "by_savepoint",
         "catalog_version",
@@ -103,7 +102,6 @@ class Session:
         self.pragmas: dict[str, str] = {}
         self._facts: FileFacts | None = None
         self._foreign_keys: bool | None = None
-        self._proof_pending = False
 
     # -- dispatch -------------------------------------------------------------------------------------------------
 
@@ -242,7 +240,6 @@ class Session:
         self.journaling = False
         self.touched = False
         self.by_savepoint = False
-        self._proof_pending = False
         if self.ddl:
             self.ddl = False
             self._facts = None
@@ -266,8 +263,6 @@ class Session:
             self.counters.ours += 1
 
     def committed(self) -> None:
-        if self._proof_pending:
-            self.router.proof_raised = True
         self.reset()
 
     def rolled_back(self) -> None:
@@ -359,16 +354,18 @@ class Session:
             self.writable = True
             only_sqlite = self.settings.database_type is DatabaseType.SQLITE
             self.journaling = bool(control.journaling) and not only_sqlite
-            if only_sqlite and control.journaling and not self.router.proof_raised:
+            if only_sqlite and control.journaling:
                 self._raise_proof(conn)
         return control
 
     def _raise_proof(self, conn: sqlite3.Connection) -> None:
-        """This process writes past the journal: what was proven before no longer counts. In the app's transaction."""
+        """This process writes past the journal: what was proven before no longer counts. In the app's transaction.
+
+        In each one: somebody may have verified since the last.
+        """
         self.counters.before_ours(conn)
         ours(conn, "WITH k AS (SELECT 1) UPDATE main._shadow_control SET proof_epoch = proof_epoch + 1")
         self.counters.ours += 1
-        self._proof_pending = True
 
     def _refuse_if_sqlite_only(self) -> None:
         if self.settings.database_type is DatabaseType.SQLITE:
