@@ -119,8 +119,8 @@ def _rows(
         if len(rows) > 1:
             raise Refusal("several rows without ids: the ids SQLite chose come as row images", node)
         if at is None:
-            return [*names, ident(rowid)], [[*texts[0], rowid_parameter().loose]], values
-        texts[0][at] = rowid_parameter().loose
+            return [*names, ident(rowid)], [[*texts[0], _chosen_id(node)]], values
+        texts[0][at] = _chosen_id(node)
         return names, texts, values
     if at is not None:
         for text, row, given in zip(texts, values, chosen, strict=True):
@@ -129,6 +129,12 @@ def _rows(
             elif row[at].nullable and not row[at].is_const:
                 text[at] = f"COALESCE({text[at]}, {_next_id(c, target.table)})"
     return names, texts, values
+
+
+def _chosen_id(node: Insert) -> str:
+    """The row id SQLite chose: none for a row that only met a conflict, but the place must be filled all the same."""
+    e = rowid_parameter()
+    return f"COALESCE({e.sql}, 0)" if node.upserts or node.conflict == "IGNORE" else e.loose
 
 
 def _next_id(c: Compiler, table: Table) -> str:
@@ -204,9 +210,9 @@ def _from_query(c: Compiler, node: Insert, target: Target, scope: Scope, prefix:
                 raise Refusal("ids of INSERT ... SELECT are SQLite's choice: they come as row images", node)
             if at is None:
                 columns.append(ident(target.table.rowid_column))
-                texts.append(rowid_parameter().sql)
+                texts.append(_chosen_id(node))
             else:
-                texts[at] = rowid_parameter().sql
+                texts[at] = _chosen_id(node)
         elif at is not None and inner[at].e.nullable:
             texts[at] = f"COALESCE({texts[at]}, {_next_id(c, target.table)})"
     source_sql = f"({rel.sql}) AS s({', '.join(names)})"

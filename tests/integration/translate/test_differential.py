@@ -12,8 +12,7 @@ import psycopg2
 import pytest
 
 from shadow.translate import Purpose, rowimage, split, translate
-
-from . import runner
+from tests.integration.translate import runner
 
 _HERE = Path(__file__).parent
 

@@ -6,8 +6,7 @@ import pytest
 
 from shadow.translate import Kind, Order, Purpose, Special, expression, rowimage, translate
 from shadow.translate.parser import ParseError, parse
-
-from .schema import catalog
+from tests.unit.translate.translate_schema import catalog
 
 
 @pytest.mark.parametrize(
@@ -170,3 +169,14 @@ def test_depth_is_limited_without_a_crash() -> None:
     assert found.unsupported is not None
     found = translate("SELECT " + "-" * 1 + " -".join("1" for _ in range(3000)), catalog())
     assert found.unsupported is not None or found.steps
+
+
+def test_an_applied_upsert_that_met_a_conflict_needs_no_row_id() -> None:
+    found = translate(
+        "INSERT INTO items (name, qty) VALUES (?, ?) ON CONFLICT (name, qty) DO UPDATE SET price = 1",
+        catalog(),
+        param_types=(str, int),
+        purpose=Purpose.APPLY,
+    )
+    assert "COALESCE((%s)::bigint, 0)" in found.steps[0].sql
+    assert found.bind(("a", 1), rowid=None)[0][1] == ("a", 1, None)

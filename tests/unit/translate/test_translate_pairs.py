@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from shadow.translate import translate
-
-from .schema import catalog
+from tests.unit.translate.translate_schema import catalog
 
 _TYPES = {"int": int, "float": float, "str": str, "bytes": bytes, "None": type(None)}
 
