@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from pairing import PAIR, PairForTest, make_pair
 
+from shadow.compare.samples import Queue, Receiver
 from shadow.cutover.outcome import Outcome, Result
 from shadow.cutover.rollback import rollback
 from shadow.cutover.switch import cutover
@@ -80,7 +81,7 @@ def write(number: int, rate: float, log_path: str) -> None:
 
 @contextmanager
 def followers(pair: PairForTest) -> Iterator[None]:
-    """What the agent does meanwhile: apply in the direction that is due."""
+    """What the agent does meanwhile: apply in the direction that is due, and take samples."""
     ended = threading.Event()
 
     def loop(step: Callable[[], object]) -> None:
@@ -92,6 +93,8 @@ def followers(pair: PairForTest) -> Iterator[None]:
 
     applier = Applier(pair.sqlite_path, pair.dsn, PAIR)
     reverse = ReverseApplier(str(pair.sqlite_path), pair.dsn, PAIR)
+    receiver = Receiver(pair.settings.socket_path, Queue())
+    receiver.start()
 
     def forward() -> None:
         with applier.exclusive(1):
@@ -106,6 +109,7 @@ def followers(pair: PairForTest) -> Iterator[None]:
         ended.set()
         for thread in threads:
             thread.join()
+        receiver.stop()
         applier.close()
         reverse.close()
 

@@ -153,7 +153,7 @@ class Entry(Link):
         from ..postgres.errors import is_lost
 
         started = time.monotonic()
-        conflicts, fresh, raised = 0, False, False
+        conflicts, fresh, raised, switching = 0, False, False, False
         while True:
             try:
                 return send()
@@ -180,8 +180,10 @@ class Entry(Link):
                         time.sleep(random.uniform(0, 0.001 * min(conflicts, 10)))
                 elif state == "23505" and not raised and self._raise_ids(plan, error):
                     raised = True
-                elif state == _LOCK_TIMEOUT and self._switching() and waited_ms < self._switch_wait_ms():
-                    pass
+                elif state == _LOCK_TIMEOUT and waited_ms < self._switch_wait_ms() and self._switching():
+                    switching = True
+                elif state == _LOCK_TIMEOUT and switching:
+                    switching = False  # it ended between the timeout and the question: once more
                 else:
                     raise self._translate(error) from error
 
