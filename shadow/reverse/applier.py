@@ -99,6 +99,8 @@ class ReverseApplier:
 
     def _prune(self, target: PgConnection, snapshot: str) -> None:
         with target.cursor() as cursor:
+            # The agent and a rollback may prune at the same time: what the other has deleted is passed over.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             changes.prune(cursor, self._pair, snapshot)
         target.commit()
 
