@@ -10,9 +10,9 @@ import argparse
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,9 +58,12 @@ def run(directory: Path, reporter: Reporter, *, roles: tuple[Role, ...], pace: f
             reporter.begin(name)
             reporter.end(step(demo))
         steps.count(demo)
-    except (ShadowError, ClientFailed, subprocess.SubprocessError, OSError) as error:
-        figures.failure = " ".join(str(error).split()) or type(error).__name__
+    except Exception as error:  # noqa: BLE001 -- whatever it was, the table and the JSON say so
+        expected = isinstance(error, (ShadowError, ClientFailed))
+        figures.failure = ("" if expected else f"{type(error).__name__}: ") + " ".join(str(error).split())
         reporter.end(f"FAILED: {figures.failure}")
+        if not expected:
+            (directory / "traceback.txt").write_text("".join(traceback.format_exception(error)))
         steps.count_what_there_is(demo)
     finally:
         figures.seconds = reporter.seconds
