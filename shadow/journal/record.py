@@ -110,6 +110,8 @@ def encode_executed(
 def join(items: Sequence[bytes]) -> bytes:
     """The record (or part) of items that were encoded one by one."""
     count = len(items)
+    if count == 1:
+        return _JOIN_ONE + items[0]
     if count < 16:
         header = bytes((0x90 | count,))
     elif count < 1 << 16:
@@ -148,6 +150,7 @@ def _pack(value: object) -> bytes:
 
 #: An array of two whose first element is the format.
 _JOIN_HEAD = b"\x92" + _pack(FORMAT)
+_JOIN_ONE = _JOIN_HEAD + b"\x91"
 
 
 def _item_out(item: Item) -> list[object]:

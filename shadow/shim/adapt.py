@@ -13,7 +13,8 @@ from .classify import Statement
 
 Params: TypeAlias = "tuple[Any, ...] | dict[str, Any]"
 
-_PLAIN = frozenset((int, str, bytes, type(None)))
+PLAIN = frozenset((int, str, bytes, type(None)))
+PLAIN_OR_FLOAT = PLAIN | {float}
 _PROTOCOL = sqlite3.PrepareProtocol
 #: Types that sqlite3 adapts only when an adapter for one of them was registered.
 _BASE = tuple((base, _PROTOCOL) for base in (int, float, str, bytes, bytearray))
@@ -26,10 +27,10 @@ class CannotAdapt(Exception):
 def value(raw: Any) -> Any:
     """One value as SQLite stores it: int, float, str, bytes or None."""
     kind = type(raw)
-    if (kind not in _PLAIN and kind is not float and kind is not bytearray) or _base_adapters():
+    if (kind not in PLAIN and kind is not float and kind is not bytearray) or _base_adapters():
         raw = sqlite3.adapt(raw, _PROTOCOL, raw)
         kind = type(raw)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return raw
     if isinstance(raw, float):
         plain = float.__float__(raw)
@@ -59,10 +60,9 @@ def params(raw: Any, statement: Statement) -> Params:
     """The parameters of one execution. Raises `CannotAdapt` for what sqlite3 would refuse."""
     kind = type(raw)
     if kind is tuple or kind is list:
-        for one in raw:
-            if type(one) not in _PLAIN:
-                return tuple([value(one) for one in raw])
-        return raw if kind is tuple else tuple(raw)
+        if PLAIN.issuperset(map(type, raw)):
+            return raw if kind is tuple else tuple(raw)
+        return tuple([one if type(one) in PLAIN else value(one) for one in raw])
     try:
         # sqlite3's own order: whatever can be indexed and is no dict is a sequence.
         if not isinstance(raw, (dict, MappingProxyType)) and hasattr(kind, "__getitem__"):

@@ -15,7 +15,7 @@ from . import adapt
 from .classify import Statement
 from .facts import FileFacts
 from .plain import in_transaction, run
-from .plan import How, Plan, as_images, plan_for
+from .plan import REPLAY, How, Plan, as_images, plan_for
 
 if TYPE_CHECKING:
     from .session import Session
@@ -33,7 +33,10 @@ _KEEPS_ROWS = frozenset(
 
 
 def decide(session: Session, conn: sqlite3.Connection, statement: Statement) -> Plan:
-    """How this statement is carried, with everything prepared that must be before it runs."""
+    """How this statement is carried, with everything prepared that must be before it runs.
+
+    A replay is kept with the session (`Session.replays`), which forgets it when anything looked at here changes.
+    """
     facts = session.facts(conn)
     foreign_keys = bool(facts.actions) and session.foreign_keys(conn)
     plan = plan_for(statement, facts, foreign_keys=foreign_keys)
@@ -49,6 +52,8 @@ def decide(session: Session, conn: sqlite3.Connection, statement: Statement) -> 
             reason = "the time, while a statement is running"
         if reason and statement.name in facts.tables:
             plan = as_images(statement, facts, reason, foreign_keys=foreign_keys)
+        elif not reason and not session.ddl:
+            session.keep_plan(statement, plan)
     if plan.how is How.IMAGES:
         if any(facts.tables[t].triggers_count for t in (statement.name, *plan.tables)):
             session.counters.restore(conn)
@@ -70,35 +75,37 @@ def run_and_record(
     session: Session, cursor: sqlite3.Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
 ) -> None:
     """Run a statement in an open write transaction that leaves a record."""
-    plan = decide(session, conn, statement)
-    if plan.how is How.REPLAY:
-        try:
-            bound = adapt.params(params, statement)
-        except adapt.CannotAdapt:
-            bound = None
-        session.clock.now = None
-        run(cursor, sql, params if bound is None or adapt.base_adapters_registered() else bound)
-        count = count_of(cursor, statement)
-        session.counters.app_wrote(count)
-        try:
-            if bound is None:
-                session.buffer.add(encode_item(Undetermined(sql, plan.tables, "parameters")))
-            else:
-                session.buffer.add(
-                    encode_executed(
-                        sql,
-                        (adapt.journaled(bound, statement),),
-                        False,
-                        -1 if count is None else count,
-                        (_rowid(cursor, count, statement),) if plan.rowid else None,
-                        session.clock.now,
-                    )
-                )
-        except Exception as error:  # noqa: BLE001 -- the app's statement has succeeded; its record says "not known"
-            session.failed("record", error, sql)
+    plan = session.replays.get(statement) or decide(session, conn, statement)
+    if plan.how is not REPLAY:
+        run_otherwise(session, conn, statement, sql, plan, lambda: run(cursor, sql, params))
+        session.counters.app_wrote(count_of(cursor, statement))
         return
-    run_otherwise(session, conn, statement, sql, plan, lambda: run(cursor, sql, params))
-    session.counters.app_wrote(count_of(cursor, statement))
+    clock, buffer, counters = session.clock, session.buffer, session.counters
+    try:
+        bound = adapt.params(params, statement)
+    except adapt.CannotAdapt:
+        bound = None
+    clock.now = None
+    run(cursor, sql, params if bound is None or adapt.base_adapters_registered() else bound)
+    count = -1 if statement.returning else cursor.rowcount
+    counters.app_changes = None if count < 0 else count
+    counters.disturbed = False
+    try:
+        if bound is None:
+            buffer.add(encode_item(Undetermined(sql, plan.tables, "parameters")))
+            return
+        if plan.rowid:
+            none = count == 0 and statement.or_action != "REPLACE"
+            rowids = (None if none else cursor.lastrowid,)
+        else:
+            rowids = None
+        if plan.named:
+            bound = adapt.journaled(bound, statement)
+        item = encode_executed(sql, (bound,), False, count, rowids, clock.now)
+        buffer.items.append(item)
+        buffer.size_bytes += len(item)
+    except Exception as error:  # noqa: BLE001 -- the app's statement has succeeded; its record says "not known"
+        session.failed("record", error, sql)
 
 
 def run_otherwise(
@@ -166,9 +173,3 @@ def _add_images(
 def count_of(cursor: sqlite3.Cursor, statement: Statement) -> int | None:
     """`changes()` of the statement where the cursor knows it."""
     return None if statement.returning or cursor.rowcount < 0 else cursor.rowcount
-
-
-def _rowid(cursor: sqlite3.Cursor, count: int | None, statement: Statement) -> int | None:
-    if count == 0 and statement.or_action != "REPLACE":
-        return None
-    return cursor.lastrowid

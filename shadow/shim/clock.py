@@ -20,6 +20,7 @@ _SUBSECOND = ("subsec", "subsecond")
 _local = threading.local()  # a private connection per thread that runs SQLite's own date functions
 
 
+_MILLISECONDS = tuple([f".{n:03d}" for n in range(1000)])
 _second = (-1, "")  # the last second that was formatted, and its text: replaced as a whole, so threads may share it
 
 
@@ -30,7 +31,7 @@ def _format(seconds: float) -> str:
     if at != whole:
         text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole))
         _second = (whole, text)
-    return f"{text}.{int((seconds - whole) * 1000):03d}"
+    return text + _MILLISECONDS[int((seconds - whole) * 1000)]
 
 
 class Clock:
@@ -70,7 +71,10 @@ class Clock:
         return self.now
 
     def _timestamp(self) -> str:
-        return self.freeze()[:19]
+        now = self.now
+        if now is None:
+            now = self.now = _format(time.time())
+        return now[:19]
 
     def _date_function(self, name: str, at: int) -> Callable[..., Any]:
         """`name` with the frozen time in place of 'now'; `at` is the place of the time among the arguments."""

@@ -31,6 +31,8 @@ from .session import Session
 
 _Base = PlainConnection
 _URI_PARAMETER = 7
+_cursor = PlainConnection.cursor
+_commit = PlainConnection.commit
 _HAS_AUTOCOMMIT = autocommit is not None
 
 
@@ -60,7 +62,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
         return _Base.cursor(self, factory)
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
-        return _Base.cursor(self, Cursor).execute(sql, parameters)
+        return _cursor(self, Cursor).execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         return _Base.cursor(self, Cursor).executemany(sql, parameters)
@@ -73,17 +75,19 @@ class Connection(_Base, metaclass=InstanceOfEither):
     def commit(self) -> None:
         session = self._shadow
         if session is None:
-            super().commit()
+            _commit(self)
             return
         if session.remote is not None and session.finish_remote(commit=True):
             return
-        session.before_commit(self)
+        buffer = session.buffer
+        if buffer.items or buffer.nonce is not None:
+            session.before_commit(self)
         try:
-            super().commit()
+            _commit(self)
         except BaseException:
             session.commit_failed(self)
             raise
-        session.committed()
+        session.reset()
 
     def rollback(self) -> None:
         session = self._shadow
@@ -173,6 +177,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
     def _shadow_defined(self, name: str) -> None:
         if self._shadow is not None:
             self._shadow.functions.add(fold(name))
+            self._shadow.forget_plans()
 
     def set_trace_callback(self, callback: Any, /) -> None:
         """Statements of ours are not traced."""

@@ -53,7 +53,7 @@ def define(
 def _defines_elsewhere(session: Session, conn: sqlite3.Connection, statement: Statement) -> bool:
     """DDL on TEMP objects or on an attached file; remembers the names."""
     if statement.verb == "CREATE" and statement.temporary:
-        session.foreign.add("triggers" if statement.what == "TRIGGER" else statement.name)
+        session.sees_foreign("triggers" if statement.what == "TRIGGER" else statement.name)
         return True
     if statement.temporary or (statement.schema is not None and statement.schema != "main"):
         return True
@@ -121,7 +121,7 @@ def vacuum(
 
 
 def _mark_hidden_rowids(session: Session, conn: sqlite3.Connection, sql: str) -> None:
-    if not session.initialised_file(conn) or not session.begin(conn, "IMMEDIATE", deferred_on_error=False):
+    if not session.initialised_file(conn) or not session.begin(conn, "BEGIN IMMEDIATE", deferred_on_error=False):
         return
     tables = session.facts(conn).with_hidden_rowid()
     if session.journaling and tables:

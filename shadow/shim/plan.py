@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .classify import COUNTER_FUNCTIONS, RANDOM_FUNCTIONS, Rows, Statement
-from .facts import FileFacts, TableFacts
+from .classify import COUNTER_FUNCTIONS, RANDOM_FUNCTIONS, Rows, Statement, fold
+from .facts import FileFacts, TableFacts, quote
+from .tokens import T, Token, tokenize
 
 _UNTOLD = RANDOM_FUNCTIONS | COUNTER_FUNCTIONS
 
@@ -19,6 +20,22 @@ class How(Enum):
     REPLAY = "replay"
     IMAGES = "images"
     UNKNOWN = "unknown"
+
+
+class Ids(Enum):
+    """Where the row id of one set of executemany comes from."""
+
+    NONE = "none"
+    #: SQLite's max(rowid) + 1.
+    CHOSEN = "chosen"
+    #: A parameter.
+    BOUND = "bound"
+    #: Only `last_insert_rowid()` tells.
+    ASK = "ask"
+
+
+#: A global, because Python 3.11 looks a member up through the enum's class each time.
+REPLAY = How.REPLAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,15 @@ class Plan:
     now: bool = False
     #: An INSERT of one row whose row id is carried.
     rowid: bool = False
+    #: Has named variables: a sequence bound to them is carried by name.
+    named: bool = False
+    #: How executemany knows the row id of each set.
+    ids: Ids = Ids.NONE
+    #: BOUND: which parameter. CHOSEN: the last id given, and the greatest.
+    id_at: int = 0
+    id_check: str = ""
+    #: executemany: a set does its one thing or fails, and parameters are bound by place.
+    in_slices: bool = False
 
 
 def plan_for(statement: Statement, facts: FileFacts, *, foreign_keys: bool) -> Plan:
@@ -64,12 +90,75 @@ def _decide(statement: Statement, facts: FileFacts, foreign_keys: bool) -> Plan:
         return Plan(How.UNKNOWN, (statement.name,), "virtual table")
     if reason:
         return as_images(statement, facts, reason, foreign_keys=foreign_keys)
+    rowid = statement.verb == "INSERT" and not table.without_rowid
+    ids, id_at = _ids(statement, table) if rowid else (Ids.NONE, 0)
     return Plan(
         How.REPLAY,
         (statement.name,),
         now=statement.uses_now or table.uses_now,
-        rowid=statement.verb == "INSERT" and not table.without_rowid,
+        rowid=rowid,
+        named=bool(statement.variables) and statement.variables[0][:1] not in ("", "?"),
+        ids=ids,
+        id_at=id_at,
+        id_check=_id_check(table) if ids is Ids.CHOSEN else "",
+        in_slices=ids is not Ids.ASK and not any(statement.variables),
     )
+
+
+_ROWID_NAMES = frozenset(("rowid", "_rowid_", "oid"))
+
+
+def _ids(statement: Statement, table: TableFacts) -> tuple[Ids, int]:
+    """For an INSERT of one row, found by its words: INSERT INTO name [(columns)] VALUES (...)."""
+    name = table.alias if table.alias is not None else table.rowid_name
+    if name is None or statement.or_action not in _ONE_OR_FAIL or "conflict" in statement.identifiers:
+        return Ids.ASK, 0
+    columns, values = _lists([_marked(t) for t in tokenize(statement.sql)])
+    if values is None:
+        return Ids.ASK, 0
+    stored = [fold(c) for c in table.stored]
+    names = stored if columns is None else [fold(c.removeprefix("'")) for c in columns]
+    taken = set(stored)
+    showing = {fold(name)} | (_ROWID_NAMES - taken)
+    if table.alias is None and columns is None:
+        return Ids.CHOSEN, 0
+    named = [i for i, c in enumerate(names) if c in showing]
+    if not named:
+        return Ids.CHOSEN, 0
+    if len(named) == 1 and len(values) == len(names) and values == ["?"] * len(names):
+        return Ids.BOUND, named[0]
+    return Ids.ASK, 0
+
+
+#: OR actions under which a set of one row inserts it, or fails.
+_ONE_OR_FAIL = frozenset(("", "ABORT", "FAIL", "ROLLBACK"))
+
+
+def _marked(token: Token) -> str:
+    """The token's word; one in quotes cannot be taken for another token."""
+    return token.value if token.kind is not T.QUOTED and token.kind is not T.STRING else "'" + token.value
+
+
+def _id_check(table: TableFacts) -> str:
+    rowid = quote(table.alias) if table.alias is not None else table.rowid_name
+    return f"SELECT last_insert_rowid(), max({rowid}) FROM main.{quote(table.name)}"
+
+
+def _lists(words: list[str]) -> tuple[list[str] | None, list[str] | None]:
+    """Columns (None: not given) and values (None: too much for this look) of a plain one-row INSERT."""
+    if "VALUES" not in words or "(" not in words:
+        return None, None
+    at = words.index("VALUES")
+    before, behind = words[:at], words[at + 1 :]
+    columns: list[str] | None = None
+    if "(" in before:
+        if before[-1] != ")" or before.count("(") != 1:
+            return None, None
+        columns = [w for w in before[before.index("(") + 1 : -1] if w != ","]
+    if not behind or behind[0] != "(":
+        return None, None
+    inner = behind[1 : behind.index(")")] if ")" in behind else []
+    return columns, [w for w in inner if w != ","]
 
 
 def _removes_or_moves(statement: Statement) -> bool:

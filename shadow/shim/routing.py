@@ -43,6 +43,13 @@ CONTROL = (
     " journaling, catalog_version, format FROM main._shadow_control"
 )
 
+#: One row when SQLite is primary, writes are journaled, and the schema is the one that this connection knows: what
+#: nearly every write transaction finds. Anything else is told apart by `CONTROL`.
+AS_BEFORE = (
+    "SELECT 1 FROM main._shadow_control WHERE primary_side = 'sqlite' AND state = 'active' AND journaling = 1"
+    f" AND format = {FORMAT} AND catalog_version = ?"
+)
+
 
 class Verdict(Enum):
     """What the control row says to a write transaction that holds SQLite's write lock."""

@@ -43,6 +43,8 @@ class Sampler:
         self._per_second = settings.samples_per_second_max
         self._allowance = float(self._per_second)
         self._allowance_at = time.monotonic()
+        #: Before this there is no allowance for one more.
+        self._next_at = 0.0
         self._reset()
         _samplers.add(self)
 
@@ -58,14 +60,15 @@ class Sampler:
         """A read that SQLite has answered. Never raises, never waits."""
         first = statement.shape not in self._shapes
         if not first:
-            if self._rate < 1.0 and random.random() >= self._rate:
-                return
             now = time.monotonic()
+            if now < self._next_at or (self._rate < 1.0 and random.random() >= self._rate):
+                return
             self._allowance = min(
                 float(self._per_second), self._allowance + (now - self._allowance_at) * self._per_second
             )
             self._allowance_at = now
             if self._allowance < 1.0:
+                self._next_at = now + ((1.0 - self._allowance) / self._per_second if self._per_second else 1.0)
                 return
             self._allowance -= 1.0
         try:

@@ -23,13 +23,17 @@ from .counters import Counters
 from .facts import FileFacts, facts_for, load
 from .images import Images
 from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours, run
-from .routing import ALWAYS_ASK, GO_POSTGRES, GO_SQLITE, STATE, Control, Router, Verdict, busy
+from .routing import ALWAYS_ASK, AS_BEFORE, GO_POSTGRES, GO_SQLITE, STATE, Control, Router, Verdict, busy
 from .transaction import Buffer
 
 if TYPE_CHECKING:
     from .cursor import Cursor
+    from .plan import Plan
     from .remote import RemoteSession
 
+_WRITE = Kind.WRITE
+#: Texts whose plan a connection remembers.
+_REPLAYS_MAX = 500
 #: Sets of executemany kept in case PostgreSQL says that it is not primary.
 _PULLED_MAX = 1_000
 #: Settings of a connection that hold on whichever side is primary; the last text of each is repeated on the other.
@@ -63,9 +67,11 @@ class Session:
         "journaling",
         "pragmas",
         "remote",
+        "replays",
         "router",
         "settings",
         "touched",
+        "trusted",
         "view",
         "writable",
     )
@@ -100,6 +106,11 @@ class Session:
         self.in_script = False
         #: Settings made on this connection: the text of each.
         self.pragmas: dict[str, str] = {}
+        #: Plans of texts that are replayed, as they hold for this connection and `catalog_version`: the hot path asks
+        #: nothing else. Whatever could change one of them calls `forget_plans`.
+        self.replays: dict[Statement, Plan] = {}
+        #: The control row was read on this connection and let it write and journal: `AS_BEFORE` may ask for the same.
+        self.trusted = False
         self._facts: FileFacts | None = None
         self._foreign_keys: bool | None = None
 
@@ -110,7 +121,7 @@ class Session:
         conn = cursor.connection
         if (self.remote is not None or self.view[STATE] != GO_SQLITE) and self._goes_remote(conn, statement):
             return self.run_remote(cursor, conn, statement, params)
-        if statement.kind is Kind.WRITE:
+        if statement.kind is _WRITE:
             return write.execute(self, cursor, conn, statement, sql, params)
         return self.execute_here(cursor, conn, statement, sql, params)
 
@@ -143,7 +154,7 @@ class Session:
         if kind is Kind.PRAGMA:
             return self._pragma(cursor, conn, statement, sql, params)
         if kind is Kind.ATTACH:
-            self.foreign.add("")
+            self.sees_foreign("")
         run(cursor, sql, params)
         return cursor
 
@@ -170,6 +181,7 @@ class Session:
 
     def _pragma(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any) -> Cursor:
         self._foreign_keys = None
+        self.forget_plans()
         if _sets(statement):
             self.pragmas[statement.name] = sql
             if self.remote is not None:
@@ -246,11 +258,13 @@ class Session:
 
     def before_commit(self, conn: sqlite3.Connection) -> None:
         """COMMIT comes next: the record must be in the transaction."""
-        if self.buffer.pending and in_transaction(conn):
-            self.counters.before_ours(conn)
-            written = self.buffer.rows_written
-            self.buffer.close(conn)
-            self.counters.ours += self.buffer.rows_written - written
+        buffer = self.buffer
+        if (buffer.items or buffer.nonce is not None) and in_transaction(conn):
+            counters = self.counters
+            if not counters.disturbed:
+                counters.before_ours(conn)
+            buffer.close(conn)
+            counters.ours += 1
 
     def commit_failed(self, conn: sqlite3.Connection) -> None:
         """After `before_commit`, the transaction is still open (busy, a deferred key), or it is gone."""
@@ -270,20 +284,24 @@ class Session:
         self.reset()
         self.images.rolled_back()
 
-    def begin(self, conn: sqlite3.Connection, kind: str, *, deferred_on_error: bool) -> bool:
+    def begin(self, conn: sqlite3.Connection, text: str, *, deferred_on_error: bool) -> bool:
         """Open a write transaction on SQLite; False: PostgreSQL is primary and no transaction is open."""
         deadline = 0.0
         while True:
             if self.view[STATE] != GO_SQLITE:
                 self.router.wait_for_switch()
             try:
-                ours(conn, "BEGIN " + kind)
+                own = PlainCursor(conn)
+                own.execute(text)
             except sqlite3.OperationalError:
                 if deferred_on_error and not in_transaction(conn):
                     ours(conn, "BEGIN")  # as Python leaves it when the statement itself met the lock
                     self.reset()
                 raise
             self.reset()
+            if self.trusted and own.execute(AS_BEFORE, (self.catalog_version,)).fetchone():
+                self.writable = self.journaling = True
+                return True
             control = self._control(conn)
             if control is None or control.verdict is Verdict.HERE:
                 return True
@@ -349,11 +367,12 @@ class Session:
             )
         if control.catalog_version != self.catalog_version:
             self._facts = None
+            self.forget_plans()
             self.catalog_version = control.catalog_version
         if control.verdict is Verdict.HERE:
             self.writable = True
             only_sqlite = self.settings.database_type is DatabaseType.SQLITE
-            self.journaling = bool(control.journaling) and not only_sqlite
+            self.journaling = self.trusted = bool(control.journaling) and not only_sqlite
             if only_sqlite and control.journaling:
                 self._raise_proof(conn)
         return control
@@ -388,6 +407,23 @@ class Session:
     def schema_changed(self, conn: sqlite3.Connection) -> None:
         self.ddl = True
         self._facts = None
+        self.forget_plans()
+
+    def keep_plan(self, statement: Statement, plan: Plan) -> None:
+        """A replay that the next run of the text may follow without asking."""
+        if len(self.replays) >= _REPLAYS_MAX:
+            self.replays = {}
+        self.replays[statement] = plan
+
+    def forget_plans(self) -> None:
+        """Something that plans rest on may have changed."""
+        if self.replays:
+            self.replays = {}
+
+    def sees_foreign(self, name: str) -> None:
+        """The connection has a TEMP object of this name; '' stands for any, "triggers" for a trigger on any table."""
+        self.foreign.add(name)
+        self.forget_plans()
 
     def foreign_keys(self, conn: sqlite3.Connection) -> bool:
         """PRAGMA foreign_keys of this connection."""
@@ -395,14 +431,12 @@ class Session:
             self._foreign_keys = bool(ask(conn, "PRAGMA foreign_keys")[0][0])
         return self._foreign_keys
 
-    def legacy_begins(self, conn: sqlite3.Connection, statement: Statement) -> bool:
-        """Whether Python would begin a transaction before this statement."""
-        return (
-            statement.python_dml
-            and not self.in_script
-            and isolation_level(conn) is not None
-            and has_legacy_transactions(conn)
-        )
+    def legacy_level(self, conn: sqlite3.Connection, statement: Statement) -> str | None:
+        """The isolation level with which Python would begin a transaction before this statement; None: it would not."""
+        if self.in_script or not statement.python_dml or not has_legacy_transactions(conn):
+            return None
+        level: str | None = isolation_level(conn)
+        return level
 
     def failed(self, what: str, error: BaseException, sql: str = "") -> None:
         """A step of ours failed: the app goes on, its record says that the effect is not known."""
@@ -429,7 +463,7 @@ class Session:
         from .remote_cursor import show
 
         remote = self.open_remote(conn)
-        begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
+        begin = None if remote.in_transaction else self.legacy_level(conn, statement)
         try:
             bound = adapt.params(params, statement)
         except adapt.CannotAdapt:
@@ -451,7 +485,7 @@ class Session:
         from .remote_cursor import show
 
         remote = self.open_remote(conn)
-        begin = isolation_level(conn) if self.legacy_begins(conn, statement) and not remote.in_transaction else None
+        begin = None if remote.in_transaction else self.legacy_level(conn, statement)
         pulled: list[Any] = []
 
         def adapted() -> Iterator[Any]:
@@ -485,7 +519,7 @@ class Session:
             time.sleep(0.002)
             self.router.refresh()
         self.view = self.router.view
-        if begun is not None and statement.kind is not Kind.BEGIN and not self.legacy_begins(conn, statement):
+        if begun is not None and statement.kind is not Kind.BEGIN and self.legacy_level(conn, statement) is None:
             self.execute_here(PlainCursor(conn), conn, classify(f"BEGIN {begun}"), f"BEGIN {begun}", ())  # type: ignore[arg-type]
 
     def _remember_setting(self, conn: sqlite3.Connection, statement: Statement) -> None:

@@ -32,12 +32,12 @@ class _Mark:
 class Buffer:
     """The items of one transaction on one connection. Holds no reference to the connection."""
 
-    __slots__ = ("_marks", "_size_bytes", "items", "nonce", "rows_written")
+    __slots__ = ("_marks", "items", "nonce", "rows_written", "size_bytes")
 
     def __init__(self) -> None:
         self.items: list[bytes] = []
         self.nonce: bytes | None = None
-        self._size_bytes = 0
+        self.size_bytes = 0
         self._marks: list[_Mark] = []
         #: Journal rows ever written through this buffer: each counts in the connection's total_changes.
         self.rows_written = 0
@@ -49,7 +49,7 @@ class Buffer:
 
     @property
     def full(self) -> bool:
-        return self._size_bytes > SPILL_BYTES
+        return self.size_bytes > SPILL_BYTES
 
     @property
     def savepoints(self) -> tuple[str, ...]:
@@ -58,18 +58,18 @@ class Buffer:
 
     def add(self, item: bytes) -> None:
         self.items.append(item)
-        self._size_bytes += len(item)
+        self.size_bytes += len(item)
 
     def clear(self) -> None:
         """The transaction is over."""
         if self.items or self.nonce is not None or self._marks:
             self.items = []
             self.nonce = None
-            self._size_bytes = 0
+            self.size_bytes = 0
             self._marks = []
 
     def savepoint(self, name: str) -> None:
-        self._marks.append(_Mark(name, len(self.items), self._size_bytes, self.nonce))
+        self._marks.append(_Mark(name, len(self.items), self.size_bytes, self.nonce))
 
     def outermost(self, name: str) -> bool:
         """Whether RELEASE of `name` releases the first savepoint of all."""
@@ -92,7 +92,7 @@ class Buffer:
         else:
             del self.items[mark.items :]
         self.nonce = mark.nonce
-        self._size_bytes = mark.size_bytes
+        self.size_bytes = mark.size_bytes
 
     def _find(self, name: str) -> int | None:
         return next((i for i in range(len(self._marks) - 1, -1, -1) if self._marks[i].name == name), None)
@@ -108,7 +108,7 @@ class Buffer:
             # A mark set after the previous spill counts from the buffer's new beginning.
         self.nonce = nonce
         self.items = []
-        self._size_bytes = 0
+        self.size_bytes = 0
 
     def close(self, conn: sqlite3.Connection) -> None:
         """Write the record's last row; COMMIT follows. What cannot be encoded or stored is carried as not known."""

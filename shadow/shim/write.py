@@ -15,7 +15,8 @@ from ..journal.record import Undetermined, encode_item
 from .carry import count_of, run_and_record
 from .classify import Statement, fold
 from .facts import plain_text
-from .plain import PlainConnection, PlainCursor, ask, in_transaction, isolation_level, ours, run
+from .plain import PlainConnection, PlainCursor, ask, in_transaction, ours, run
+from .transaction import SPILL_BYTES
 
 if TYPE_CHECKING:
     from .cursor import Cursor
@@ -35,15 +36,19 @@ class Entry(Enum):
     REMOTE = "remote"
 
 
+#: Members as globals: Python 3.11 looks a member up through the enum's class each time.
+JOINED, IMPLICIT, OWN, REMOTE = Entry.JOINED, Entry.IMPLICIT, Entry.OWN, Entry.REMOTE
+
+
 def execute(
     session: Session, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sql: str, params: Any
 ) -> Cursor:
     """INSERT, UPDATE, DELETE, REPLACE of the app."""
-    if not_ours(session, conn, statement):
+    if (session.foreign or statement.schema is not None) and not_ours(session, conn, statement):
         _run_elsewhere(session, cursor, conn, sql, params)
         return cursor
-    entry = enter(session, conn, statement)
-    if entry is Entry.REMOTE:
+    entry = JOINED if session.writable and in_transaction(conn) else enter(session, conn, statement)
+    if entry is REMOTE:
         return session.run_remote(cursor, conn, statement, params)
     session.touched = True
     if statement.mentions_counters:
@@ -57,7 +62,7 @@ def execute(
     except BaseException as error:
         after_error(session, conn, sql, entry, error)
         raise
-    if entry is Entry.OWN:
+    if entry is OWN:
         rows = cursor.fetchall() if statement.returning else None
         count = cursor.rowcount
         commit_own(session, conn)
@@ -65,7 +70,7 @@ def execute(
             from .buffered import keep
 
             keep(cursor, rows, count)
-    elif session.buffer.full:
+    elif session.buffer.size_bytes > SPILL_BYTES:
         spill(session, conn)
     return cursor
 
@@ -73,16 +78,15 @@ def execute(
 def enter(session: Session, conn: sqlite3.Connection, statement: Statement) -> Entry:
     """Hold the write lock with the control row read, or say that PostgreSQL is primary."""
     if not in_transaction(conn):
-        implicit = session.legacy_begins(conn, statement)
-        level = isolation_level(conn) if implicit else None
-        kind = "EXCLUSIVE" if level == "EXCLUSIVE" else "IMMEDIATE"
-        if not session.begin(conn, kind, deferred_on_error=level in ("", "DEFERRED")):
-            return Entry.REMOTE
-        return Entry.IMPLICIT if implicit else Entry.OWN
+        level = session.legacy_level(conn, statement)
+        text = "BEGIN EXCLUSIVE" if level == "EXCLUSIVE" else "BEGIN IMMEDIATE"
+        if not session.begin(conn, text, deferred_on_error=level in ("", "DEFERRED")):
+            return REMOTE
+        return OWN if level is None else IMPLICIT
     if not session.writable and not session.take_lock(conn):
         session.move(conn)
-        return Entry.REMOTE
-    return Entry.JOINED
+        return REMOTE
+    return JOINED
 
 
 def _compiles(conn: sqlite3.Connection, sql: str) -> bool:
@@ -169,7 +173,7 @@ def mark(
     """Record that a table's content changed in a way no statement tells, in one transaction with `before_commit`."""
     own = not in_transaction(conn)
     if own:
-        session.begin(conn, "IMMEDIATE", deferred_on_error=False)
+        session.begin(conn, "BEGIN IMMEDIATE", deferred_on_error=False)
     elif not session.writable:
         session.take_lock(conn)
     if session.journaling:
