@@ -111,8 +111,10 @@ def _compile(state: SchemaState, sql: str, params: Params) -> None:
         raise not_supported("ATTACH and DETACH; open another connection instead")
     if statement.kind is Kind.EMPTY:
         return
-    explained = sql if statement.kind is Kind.EXPLAIN else "EXPLAIN " + sql
-    state.replica.execute(explained, params).close()
+    if statement.kind is Kind.EXPLAIN:
+        state.replica.execute(sql, params)
+    else:
+        state.replica.check(sql, params)
 
 
 def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | None, statement: Statement) -> Plan:
@@ -124,6 +126,8 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
     translation = translate(sql, state.catalog, param_types=types)
     columns = state.replica.describe(sql)
     if translation.catalog_only:
+        if "PRAGMA_FOREIGN_KEY_CHECK" in sql.upper():
+            raise not_supported("pragma_foreign_key_check() in a SELECT; PRAGMA foreign_key_check is answered")
         return Plan(sql, Way.REPLICA, statement, translation, columns)
     if translation.unsupported is not None:
         raise not_supported(translation.unsupported.reason)

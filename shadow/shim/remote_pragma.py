@@ -36,13 +36,13 @@ _SCHEMA = frozenset(
         "compile_options",
     )
 )
-#: Answered the same whatever is asked: the database is healthy and in WAL mode.
+#: Answered the same whatever is asked: the database is healthy and in WAL mode. PostgreSQL has no integrity_check that
+#: a client could ask for; `ok` says that the question has no other answer there (docs/architecture.md).
 _FIXED: dict[str, tuple[tuple[str, ...], tuple[SqliteRow, ...]]] = {
     "journal_mode": (("journal_mode",), (("wal",),)),
     "integrity_check": (("integrity_check",), (("ok",),)),
     "quick_check": (("quick_check",), (("ok",),)),
     "wal_checkpoint": (("busy", "log", "checkpointed"), ((0, 0, 0),)),
-    "foreign_key_check": (("table", "rowid", "parent", "fkid"), ()),
     "encoding": (("encoding",), (("UTF-8",),)),
     "freelist_count": (("freelist_count",), ((0,),)),
     "auto_vacuum": (("auto_vacuum",), ((0,),)),
@@ -66,6 +66,10 @@ def run_pragma(session: RemoteSession, sql: str, statement: Statement) -> Remote
         return _shared(session, name, _value(sql))
     if name == "page_count":
         return RemoteResult(("page_count",), [(session.size_bytes() // _page_size(session),)])
+    if name == "foreign_key_check":
+        from .remote_key_check import foreign_key_check
+
+        return foreign_key_check(session, sql)
     if name in _REFUSED:
         raise not_supported(f"PRAGMA {name}")
     if name in _FIXED:

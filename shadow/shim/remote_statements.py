@@ -81,6 +81,10 @@ class Statements(Entry):
             self._need_keys()
         strings = self._bind(plan, values)
         strings[0] = (self._id_rules(plan) + strings[0][0], strings[0][1])
+        if len(strings) > 1:
+            # A row that was skipped has taken an id from the sequence; without AUTOINCREMENT SQLite uses it again.
+            again = self._id_rules(plan, again=True)
+            strings[1:] = [(again + text, args) for text, args in strings[1:]]
         if plan.burns and self.settings.pg_mode is PgMode.SERIAL:
             pair = literal(self.settings.pg_schema)
             strings += [(f"SELECT shadow.keep_ids({pair}, {table_args(table)})", ()) for table in plan.burns]
@@ -191,14 +195,16 @@ class Statements(Entry):
             Special.TOTAL_CHANGES: self.total_changes,
         }
 
-    def _id_rules(self, plan: Plan) -> str:
-        """Serial mode: what makes the next row id the one SQLite would choose."""
+    def _id_rules(self, plan: Plan, *, again: bool = False) -> str:
+        """Serial mode: what makes the next row id the one SQLite would choose. `again`: before a later string of it."""
         if self.settings.pg_mode is not PgMode.SERIAL:
             return ""
         pair = literal(self.settings.pg_schema)
         parts = []
-        for table in plan.shrinks:
+        for table in plan.shrinks if not again else ():
             parts.append(f"SELECT shadow.keep_high_water({pair}, {table_args(table)}); ")
         for table in plan.inserts_into:
+            if again and table.autoincrement:
+                continue
             parts.append(f"SELECT shadow.align_ids({pair}, {table_args(table)}, {table.autoincrement}); ")
         return "".join(parts)

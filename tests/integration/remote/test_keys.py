@@ -86,3 +86,45 @@ def test_keys_made_in_the_same_transaction_count(session: RemoteSession) -> None
     session.execute("COMMIT", ())
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY constraint failed"):
         session.execute("DELETE FROM emp WHERE id = 3", ())
+
+
+ORPHANS = (
+    "CREATE TABLE owner (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b TEXT COLLATE NOCASE UNIQUE, UNIQUE (a, b))",
+    "CREATE TABLE thing (x INTEGER REFERENCES owner(id), y TEXT REFERENCES owner(a), z TEXT REFERENCES owner(b),"
+    " w INTEGER REFERENCES nowhere(id), FOREIGN KEY (y, z) REFERENCES owner(a, b))",
+    "CREATE TABLE bare (k INTEGER PRIMARY KEY, o INTEGER REFERENCES owner) WITHOUT ROWID",
+    "CREATE TABLE loose (o REFERENCES owner)",
+    "INSERT INTO owner VALUES (1, 'a', 'B')",
+    "INSERT INTO thing VALUES (1, 'a', 'b', NULL), (2, 'b', 'q', 3), (NULL, 'z', NULL, NULL), (NULL, NULL, NULL, 7)",
+    "INSERT INTO bare VALUES (5, 1), (6, 9)",
+    "INSERT INTO loose VALUES (5), ('1'), ('1x')",
+)
+
+
+@pytest.mark.parametrize(
+    "pragma", ["foreign_key_check", "foreign_key_check(thing)", "foreign_key_check = 'bare'", "foreign_key_check(gone)"]
+)
+def test_foreign_key_check_names_the_rows_that_sqlite_names(session: RemoteSession, pragma: str) -> None:
+    session.execute("DROP TABLE t", ())
+    origin = sqlite3.connect(":memory:", isolation_level=None)
+    for sql in ORPHANS:
+        origin.execute(sql)
+        session.execute(sql, ())
+    outcomes: list[object] = []
+    for run in (origin.execute, lambda sql: session.execute(sql, ())):
+        try:
+            result = run(f"PRAGMA {pragma}")
+            outcomes.append((tuple(c[0] for c in result.description), list(getattr(result, "rows", result))))
+        except sqlite3.OperationalError as error:
+            outcomes.append(str(error))
+    assert outcomes[1] == outcomes[0]
+    origin.close()
+
+
+def test_foreign_key_check_refuses_a_key_that_does_not_match_as_sqlite_does(session: RemoteSession) -> None:
+    session.execute("CREATE TABLE child (a TEXT REFERENCES t(a))", ())
+    with pytest.raises(sqlite3.OperationalError, match='foreign key mismatch - "child" referencing "t"'):
+        session.execute("PRAGMA foreign_key_check", ())
+    for sql in ("SELECT * FROM pragma_foreign_key_check", "SELECT count(*) FROM pragma_foreign_key_check('child')"):
+        with pytest.raises(sqlite3.NotSupportedError, match="while PostgreSQL is primary"):
+            session.execute(sql, ())
