@@ -33,7 +33,7 @@ class Figures:
     rollbacks: int = 0
     cutover_pause_ms: float = -1.0
     rollback_pause_ms: float = -1.0
-    #: The longest call in the same stretch of time just before the switch that has the longest one.
+    #: The longest call without any switch: just before, or on SQLite before there was a shadow, whichever was longer.
     cutover_usual_ms: float = -1.0
     rollback_usual_ms: float = -1.0
     cutover_fence_ms: float = -1.0
@@ -62,7 +62,7 @@ class Promise:
 
 #: The longest call that any client may have seen while the flag was switched, in ms; two busy cores, five clients, a
 #: command that has to start. SQLite's own busy handler makes up to 180 ms of a lock held for 30. On a machine that
-#: makes calls wait longer than that without any switch, twice what was usual just before.
+#: makes calls wait longer than that without any switch, twice as long as without.
 PAUSE_MS_MAX = 1000.0
 READS_COMPARED_MIN = 5000
 NOT_COMPARABLE_PERCENT_MAX = 5.0
@@ -77,8 +77,8 @@ def promises(f: Figures, reads_compared_min: int = READS_COMPARED_MIN) -> list[P
     lost, shapes = f"{f.not_comparable_percent:.1f} %", f"{_known(f.shapes_not_compared)} of {f.shapes}"
     found = f"{f.found_divergences} of {f.injected_divergences}"
     all_found = f.found_divergences == f.injected_divergences > 0
-    cutover = f"{_known(f.cutover_pause_ms)} ms (just before {_known(f.cutover_usual_ms)})"
-    rollback = f"{_known(f.rollback_pause_ms)} ms (just before {_known(f.rollback_usual_ms)})"
+    cutover = f"{_known(f.cutover_pause_ms)} ms (without: {_known(f.cutover_usual_ms)})"
+    rollback = f"{_known(f.rollback_pause_ms)} ms (without: {_known(f.rollback_usual_ms)})"
     cutovers_short = f.cutovers == 2 and _short(f.cutover_pause_ms, f.cutover_usual_ms)
     rollback_short = f.rollbacks == 1 and _short(f.rollback_pause_ms, f.rollback_usual_ms)
     return [

@@ -215,21 +215,22 @@ def switched(demo: Demo, answer: Answer, direction: str) -> str:
     until = answer.until + _AFTER_SWITCH_SECONDS
     longest = longest_call(demo.load.logs, answer.since, until)
     usual = longest_call(demo.load.logs, 2 * answer.since - until, answer.since)
+    usual_ms = max(usual.ms, demo.figures.longest_call_before_ms)  # on the one side or the other
     fence_ms = float(answer.json["fence_seconds"]) * 1000
     figures = demo.figures
     if direction == "cutover":
         figures.cutovers += 1
         if longest.ms > figures.cutover_pause_ms:
-            figures.cutover_pause_ms, figures.cutover_usual_ms = longest.ms, usual.ms
+            figures.cutover_pause_ms, figures.cutover_usual_ms = longest.ms, usual_ms
         figures.cutover_fence_ms = max(figures.cutover_fence_ms, fence_ms)
     else:
         figures.rollbacks += 1
-        figures.rollback_pause_ms, figures.rollback_usual_ms = longest.ms, usual.ms
+        figures.rollback_pause_ms, figures.rollback_usual_ms = longest.ms, usual_ms
         figures.rollback_fence_ms = max(figures.rollback_fence_ms, fence_ms)
     errors = sum(failures(demo.load.logs).values())
     return (
-        f"primary is {answer.json['primary']}; the app's longest call {longest.ms:.0f} ms ({longest.op}; just before"
-        f" {usual.ms:.0f}), fence {fence_ms:.0f} ms, {errors} errors"
+        f"primary is {answer.json['primary']}; the app's longest call {longest.ms:.0f} ms ({longest.op}; without a"
+        f" switch {usual_ms:.0f}), fence {fence_ms:.0f} ms, {errors} errors"
     )
 
 
