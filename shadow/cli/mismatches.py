@@ -70,9 +70,9 @@ def _shown(one: Mismatch) -> Iterator[str]:
     yield ""
 
 
-def side_by_side(origin: object, target: object) -> Iterator[str]:
-    """Two results in two columns; lines that only one side has are marked."""
-    width = max(_WIDTH_MIN, min(shutil.get_terminal_size((120, 24)).columns, _WIDTH_MAX))
+def side_by_side(origin: object, target: object, *, width: int | None = None) -> Iterator[str]:
+    """Two results in two columns, `width` characters in all (None: the terminal's); what differs is marked."""
+    width = max(_WIDTH_MIN, min(width or shutil.get_terminal_size((120, 24)).columns, _WIDTH_MAX))
     half = (width - 9) // 2
     yield f"    {'SQLite'.ljust(half)}   PostgreSQL"
     for left, right in itertools.zip_longest(_result_lines(origin), _result_lines(target), fillvalue=""):

@@ -271,11 +271,10 @@ class _Session:
 def _from_replica(replica: Replica, sample: Sample) -> Result:
     started = time.monotonic()
     try:
-        cursor = replica.execute(sample.sql, sample.params)
-        rows = tuple(cursor.fetchall())
+        answer = replica.execute(sample.sql, sample.params)
     except sqlite3.Error as error:
         return Result(error=type(error).__name__, message=str(error))
-    return Result(tuple(column[0] for column in cursor.description or ()), rows, seconds=time.monotonic() - started)
+    return Result(answer.columns or (), tuple(answer.rows), seconds=time.monotonic() - started)
 
 
 def _difference(origin: Result, target: Result, translation: Translation, keys: tuple[int, ...]) -> Reason | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..errors import OriginError
 from ..translate.catalog import Catalog
@@ -31,6 +32,14 @@ class _Every(dict[str, SqliteValue]):
 
     def __missing__(self, key: str) -> SqliteValue:
         return self._value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What SQLite said: the columns' names (None: no result) and all rows."""
+
+    columns: tuple[str, ...] | None
+    rows: list[tuple[SqliteValue, ...]]
 
 
 class Replica:
@@ -69,10 +78,19 @@ class Replica:
             self._described[sql] = names = self._describe(sql)
             return names
 
-    def execute(self, sql: str, params: _Params = ()) -> sqlite3.Cursor:
-        """A catalog question: sqlite_master, PRAGMA table_info and the like."""
+    def execute(self, sql: str, params: _Params = ()) -> Answer:
+        """A catalog question: sqlite_master, PRAGMA table_info and the like.
+
+        Read to its end: a statement left open by one thread would not let another one begin its savepoint.
+        """
         with self._lock:
-            return self._conn.execute(sql, params)
+            cursor = self._conn.execute(sql, params)
+            columns = None if cursor.description is None else tuple(str(c[0]) for c in cursor.description)
+            return Answer(columns, cursor.fetchall())
+
+    def check(self, sql: str, params: _Params = ()) -> None:
+        """Compile and bind without running; raises sqlite3's own error for what SQLite would refuse."""
+        self.execute(f"EXPLAIN {sql}", params)
 
     def evolve(self, ddl: str) -> Replica:
         """The replica after one more statement; raises sqlite3's own error if SQLite would refuse it."""

@@ -173,9 +173,8 @@ class RemoteSession(Statements):
 
     def ask_replica(self, sql: str, values: Params = ()) -> RemoteResult:
         """What SQLite says, on the app's schema without rows."""
-        cursor = self._state().replica.execute(sql, values)
-        columns = None if cursor.description is None else tuple(str(c[0]) for c in cursor.description)
-        return RemoteResult(columns, iter(cursor.fetchall()))
+        answer = self._state().replica.execute(sql, values)
+        return RemoteResult(answer.columns, iter(answer.rows))
 
     def refresh(self) -> None:
         """Hear of other processes' DDL now, not within a second."""

@@ -58,9 +58,9 @@ def _tried(
 ) -> list[Column]:
     """Insert the row into an SQLite of its own and look; what needs rows to insert gives none, then all are meant."""
     scratch = state.replica.evolve("CREATE TABLE IF NOT EXISTS _scratch (x)")
-    scratch.execute(statement.sql, params).close()
+    scratch.execute(statement.sql, params)
     names = ", ".join('"' + c.name.replace('"', '""') + '"' for c in fitting)
-    rows = scratch.execute(f'SELECT {names} FROM "{table.name.replace(chr(34), chr(34) * 2)}"').fetchall()
+    rows = scratch.execute(f'SELECT {names} FROM "{table.name.replace(chr(34), chr(34) * 2)}"').rows
     if not rows:
         return fitting
     return [c for place, c in enumerate(fitting) if any(not _fits(row[place], c) for row in rows)]

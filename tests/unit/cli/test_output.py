@@ -59,7 +59,7 @@ def test_parameters_by_place_and_by_name() -> None:
 
 def test_two_results_stand_side_by_side_and_what_differs_is_marked() -> None:
     origin = {"columns": ["id"], "row_count": 9, "first_row": 1, "rows": [[1], [2]], "only_here": []}
-    lines = list(side_by_side(origin, {"error": "OperationalError", "message": "no such function: f"}))
+    lines = list(side_by_side(origin, {"error": "OperationalError", "message": "no such function: f"}, width=120))
     assert lines[0].split() == ["SQLite", "PostgreSQL"]
     assert "≠ OperationalError: no such function: f" in lines[1]
     assert [line.split()[0] for line in lines[2:5]] == ["...", "1", "2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 
 import pytest
 
@@ -39,8 +40,8 @@ def test_the_catalog_of_a_replica_is_that_of_the_original(origin: sqlite3.Connec
 
 def test_sqlite_master_is_the_same_but_for_what_is_ours(origin: sqlite3.Connection, replica: Replica) -> None:
     ask = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '\\_shadow\\_%' ESCAPE '\\'"
-    assert replica.execute(ask).fetchall() == origin.execute(ask).fetchall()
-    assert replica.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE '%shadow%'").fetchone() == (0,)
+    assert replica.execute(ask).rows == origin.execute(ask).fetchall()
+    assert replica.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE '%shadow%'").rows == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_an_endless_statement_still_gets_its_names(replica: Replica) -> None:
 
 def test_describing_a_write_leaves_no_row(replica: Replica) -> None:
     replica.describe("INSERT INTO t (name, n) VALUES ('a', 9) RETURNING id")
-    assert replica.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    assert replica.execute("SELECT count(*) FROM t").rows == [(0,)]
 
 
 def test_functions_and_collations_of_the_app_do_not_stop_it() -> None:
@@ -98,3 +99,23 @@ def test_ddl_makes_a_new_replica_and_leaves_the_old_one(replica: Replica) -> Non
     assert replica.catalog().tables["t"].column("extra") is None
     with pytest.raises(sqlite3.OperationalError, match="table t already exists"):
         replica.evolve("CREATE TABLE t (id)")
+
+
+def test_threads_that_check_and_describe_at_once_do_not_meet_each_others_open_statements() -> None:
+    replica = Replica([("table", "t", "t", "CREATE TABLE t (id INTEGER PRIMARY KEY, a)")])
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(200):
+                replica.check("UPDATE t SET a = a + 1 WHERE id = ?", (i,))
+                replica.describe(f"SELECT a + {number * 1000 + i} FROM t")
+        except sqlite3.Error as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
