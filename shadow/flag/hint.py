@@ -29,11 +29,13 @@ class HintState(IntEnum):
 class Hint:
     """One open hint file. Reads are two memory accesses and take no lock."""
 
-    __slots__ = ("_map", "path")
+    __slots__ = ("_map", "identity", "path")
 
-    def __init__(self, path: str, view: mmap.mmap) -> None:
+    def __init__(self, path: str, view: mmap.mmap, identity: tuple[int, int]) -> None:
         self.path = path
         self._map = view
+        #: Device and inode: whether another file stands at the path by now.
+        self.identity = identity
 
     @classmethod
     def open(cls, path: str) -> Hint | None:
@@ -43,12 +45,13 @@ class Hint:
         except OSError:
             return None
         try:
-            if os.fstat(fd).st_size < _SIZE:
+            found = os.fstat(fd)
+            if found.st_size < _SIZE:
                 return None
             view = mmap.mmap(fd, _SIZE, prot=mmap.PROT_READ)
         finally:
             os.close(fd)
-        return cls(path, view) if view[:8] == _MAGIC else None
+        return cls(path, view, (found.st_dev, found.st_ino)) if view[:8] == _MAGIC else None
 
     @property
     def view(self) -> mmap.mmap:

@@ -8,9 +8,9 @@ values that SQLite has are written here. Everything else (`values.codec.Mixed`) 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from psycopg2.extensions import adapt
+from psycopg2.extensions import AsIs, adapt
 
 
 def _text(value: str) -> str:
@@ -47,3 +47,8 @@ def literal(value: object) -> str:
         return writer(value)
     quoted: bytes = adapt(value).getquoted()
     return quoted.decode()
+
+
+def sendable(params: Iterable[object]) -> tuple[object, ...]:
+    """For psycopg2's own placeholders: it would write -0.0 as a numeric, which has no negative zero."""
+    return tuple(AsIs(_real(value)) if type(value) is float else value for value in params)

@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor as PgCursor
 from .change import Change
 from .dirt import DivergenceKind
 from .faults import is_of_the_world
-from .literals import literal
+from .literals import literal, sendable
 from .statements import Count, PlanStep, Statements
 
 _BATCH_STATEMENTS_MAX = 500
@@ -125,7 +125,7 @@ class Batch:
     def _alone(self, step: PlanStep, params: Sequence[object], count: Count, expected: int | None) -> None:
         """A statement that PostgreSQL would not prepare."""
         self.flush()
-        self._cursor.execute(step.sql, tuple(params))
+        self._cursor.execute(step.sql, sendable(params))
         rows = max(self._cursor.rowcount, 0)
         if count is Count.EXACT and rows != expected:
             raise GroupFailed
@@ -156,7 +156,7 @@ class Careful:
             rows = 0
             for commands in change.sets:
                 for step, params in commands:
-                    cursor.execute(step.sql, tuple(params))
+                    cursor.execute(step.sql, sendable(params))
                     rows += max(cursor.rowcount, 0) if step.counted else 0
         except (psycopg2.Error, ValueError) as error:
             raise self._undone(error) from error

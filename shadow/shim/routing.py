@@ -7,6 +7,7 @@ PostgreSQL's fence.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -94,6 +95,16 @@ class Router:
         """Open the hint file, again if need be: it may have come, or been replaced."""
         self._hint = Hint.open(self.settings.hint_path)
 
+    def look(self) -> None:
+        """Open the hint file again if another one stands at its path."""
+        try:
+            found = os.stat(self.settings.hint_path)
+        except OSError:
+            self._hint = None
+            return
+        if self._hint is None or (found.st_dev, found.st_ino) != self._hint.identity:
+            self.refresh()
+
     def wait_for_switch(self) -> None:
         """A new transaction waits while a switch is announced: bounded, whatever the app's busy timeout."""
         hint = self._hint
@@ -147,6 +158,8 @@ class Router:
             return None
         here, there, journaling, version, form = row
         verdict = Verdict.HERE if here else Verdict.POSTGRES if there else Verdict.UNSETTLED
+        if not here and self.view[STATE] == GO_SQLITE:
+            self.look()  # the hint file that is mapped may have been deleted, and say "sqlite" for ever
         return Control(verdict, bool(journaling), version, form == FORMAT)
 
     def settle(self, conn: sqlite3.Connection) -> bool:
@@ -206,7 +219,9 @@ _lock = threading.Lock()  # guards creation
 def router_for(settings: Settings) -> Router:
     """The process's router of a pair."""
     known = _routers.get(settings.sqlite_path)
-    if known is None or known.settings != settings:
+    if known is not None and known.settings == settings:
+        known.look()
+    else:
         with _lock:
             known = _routers.get(settings.sqlite_path)
             if known is None or known.settings != settings:

@@ -216,7 +216,9 @@ def test_database_type_sqlite_refuses_to_write_when_postgres_is_primary(make_pai
     conn.close()
 
 
-def test_database_type_sqlite_writes_past_the_journal_and_voids_the_proof_each_time(make_pair: Callable[..., Pair]) -> None:
+def test_database_type_sqlite_writes_past_the_journal_and_voids_the_proof_each_time(
+    make_pair: Callable[..., Pair],
+) -> None:
     pair = make_pair(database_type="sqlite")
     conn = door.connect(pair.settings.sqlite_path)
     look = sqlite3.Connection(pair.settings.sqlite_path, isolation_level=None)
@@ -287,4 +289,30 @@ def test_savepoints_in_which_nothing_was_seen_move_with_their_transaction(pair: 
     if begin:
         conn.execute("COMMIT")
     assert conn.execute("SELECT a FROM t").fetchall() == [("stays",)]
+    assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (0, 1)
+
+
+def test_a_hint_file_deleted_by_hand_misleads_nobody_for_long(pair: Pair, conn: Any) -> None:
+    """A process still maps the file that is gone, which says "sqlite" for ever: a write or a new connection sees it."""
+    Path(pair.settings.hint_path).unlink()
+    pair.switch(Side.POSTGRES)
+    with conn:
+        conn.execute("INSERT INTO t (a) VALUES ('x')")
+    assert conn.execute("SELECT count(*) FROM t").fetchone()[0] == 1
+    Path(pair.settings.hint_path).unlink()
+    pair.hint(HintState.POSTGRES)
+    fresh = door.connect(pair.settings.sqlite_path)
+    assert fresh.execute("SELECT count(*) FROM t").fetchone()[0] == 1
+    fresh.close()
+
+
+def test_a_hint_of_garbage_means_ask(pair: Pair, conn: Any) -> None:
+    """Whatever stands in it, the control record decides; the next switch writes it anew."""
+    Path(pair.settings.hint_path).write_bytes(b"garbage" * 10)
+    pair.switch(Side.POSTGRES, hint=False)
+    with conn:
+        conn.execute("INSERT INTO t (a) VALUES ('x')")
+    fresh = door.connect(pair.settings.sqlite_path)
+    assert fresh.execute("SELECT count(*) FROM t").fetchone()[0] == 1
+    fresh.close()
     assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (0, 1)
