@@ -41,9 +41,11 @@ class Connection(_Base, metaclass=InstanceOfEither):
 
     _stands_for = _Base
     _shadow: Session | None = None
+    _shadow_detect_types: int = 0
 
     def __init__(self, database: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, *args, **kwargs)
+        self._shadow_detect_types = args[1] if len(args) > 1 else kwargs.get("detect_types", 0)
         uri = bool(args[_URI_PARAMETER - 1] if len(args) >= _URI_PARAMETER else kwargs.get("uri", False))
         path = file_path(database, uri=uri)
         settings = None if path is None or bypassed() else config.settings_for(path)
@@ -74,8 +76,8 @@ class Connection(_Base, metaclass=InstanceOfEither):
 
     def commit(self) -> None:
         session = self._shadow
-        if session is None:
-            _commit(self)
+        if session is None or (_HAS_AUTOCOMMIT and autocommit.__get__(self) is True):
+            _commit(self)  # with autocommit=True it does nothing, whatever text has begun
             return
         if session.remote is not None and session.finish_remote(commit=True):
             return
@@ -91,7 +93,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
 
     def rollback(self) -> None:
         session = self._shadow
-        if session is None:
+        if session is None or (_HAS_AUTOCOMMIT and autocommit.__get__(self) is True):
             super().rollback()
             return
         if session.remote is not None and session.finish_remote(commit=False):
