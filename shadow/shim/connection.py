@@ -42,9 +42,11 @@ class Connection(_Base, metaclass=InstanceOfEither):
     _stands_for = _Base
     _shadow: Session | None = None
     _shadow_detect_types: int = 0
+    _shadow_detect_types: int = 0
 
     def __init__(self, database: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, *args, **kwargs)
+        self._shadow_detect_types = args[1] if len(args) > 1 else kwargs.get("detect_types", 0)
         self._shadow_detect_types = args[1] if len(args) > 1 else kwargs.get("detect_types", 0)
         uri = bool(args[_URI_PARAMETER - 1] if len(args) >= _URI_PARAMETER else kwargs.get("uri", False))
         path = file_path(database, uri=uri)

@@ -34,7 +34,10 @@ class _Shown:
 def show(cursor: sqlite3.Cursor, result: RemoteResult) -> None:
     """Make `cursor` serve `result`."""
     lastrowid = cursor.lastrowid if result.lastrowid is None else result.lastrowid
-    convert = _text_converter(cursor.connection.text_factory)
+    connection: Any = cursor.connection
+    detect = getattr(connection, "_shadow_detect_types", 0)
+    convert = _detecting(connection, result, detect) if detect and result.columns is not None else None
+    convert = convert or _text_converter(connection.text_factory)
     twin.become(cursor, RemoteCursor)
     remote: Any = cursor
     remote._shadow_shown = _Shown(result, lastrowid, convert)
@@ -150,6 +153,19 @@ def _shape(cursor: RemoteCursor, shown: _Shown, row: Any) -> Any:
 def _makes_rows(factory: Any) -> bool:
     """sqlite3.Row takes its names from the C side of its cursor: it needs a primed one."""
     return factory is sqlite3.Row or (isinstance(factory, type) and issubclass(factory, sqlite3.Row))
+
+
+def _detecting(connection: Any, result: RemoteResult, detect: int) -> Any:
+    """`detect_types` of the connection: names in the result's columns are cut, and rows go through converters."""
+    from .remote_types import converted, converters, shown_name
+
+    found = converters(result, detect)
+    result.columns = tuple(shown_name(column, detect) for column in result.columns or ())
+    if found is None:
+        return None
+    factory = connection.text_factory
+    text = None if factory is str else factory
+    return lambda row: converted(row, found, text)
 
 
 def _text_converter(factory: Any) -> Any:

@@ -19,6 +19,7 @@ from .remote_params import Shape
 from .tokens import T, tokenize
 
 if TYPE_CHECKING:
+    from ..schema import Replica
     from ..translate import Translation
     from ..translate.catalog import Table
     from .remote_schema import SchemaState
@@ -60,6 +61,9 @@ class Plan:
     shrinks: tuple[Table, ...] = ()
     #: AUTOINCREMENT tables of which a run that inserts nothing uses up an id (used in serial mode).
     burns: tuple[Table, ...] = ()
+    #: What knows the declared types of the columns, and the types once they were asked for (`remote_types`).
+    replica: Replica | None = field(default=None, repr=False)
+    declared: tuple[str, ...] | None = None
     #: The cursor that sqlite3.Row needs; made when first asked for.
     primed: sqlite3.Cursor | None = field(default=None, repr=False)
 
@@ -133,7 +137,7 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
         raise not_supported(translation.unsupported.reason)
     if statement.kind is Kind.READ:
         few = not translation.reads or "LIMIT" in _words(statement)
-        return Plan(sql, Way.READ, statement, translation, columns, big=False if few else None)
+        return Plan(sql, Way.READ, statement, translation, columns, big=False if few else None, replica=state.replica)
     targets = [t for t in (state.catalog.table(name) for name in sorted(translation.writes)) if t is not None]
     inserts = statement.verb in ("INSERT", "REPLACE")
     skips = statement.or_action == "IGNORE" or "ON" in _words(statement)
@@ -154,6 +158,7 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
         inserts_into=tuple(t for t in targets if inserts and t.rowid_column is not None),
         shrinks=tuple(t for t in targets if t.autoincrement and (not inserts or statement.or_action == "REPLACE")),
         burns=tuple(t for t in targets if t.autoincrement and inserts and skips),
+        replica=state.replica if columns is not None else None,
     )
 
 

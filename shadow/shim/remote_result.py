@@ -14,7 +14,7 @@ Description = tuple[tuple[str, None, None, None, None, None, None], ...]
 class RemoteResult:
     """Columns, rows and counts of one statement."""
 
-    __slots__ = ("_plan", "_primed", "columns", "is_dml", "lastrowid", "rowcount", "rows")
+    __slots__ = ("_primed", "columns", "is_dml", "lastrowid", "plan", "rowcount", "rows")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RemoteResult:
         self.lastrowid = lastrowid
         #: RETURNING: sqlite3 knows the count when the last row has been fetched.
         self.is_dml = is_dml
-        self._plan = plan
+        self.plan = plan
         self._primed: sqlite3.Cursor | None = None
 
     @property
@@ -45,8 +45,8 @@ class RemoteResult:
     @property
     def primed(self) -> sqlite3.Cursor:
         """The cursor to hand to sqlite3.Row with these rows."""
-        if self._plan is not None and self._plan.columns == self.columns:
-            return self._plan.primed_cursor()
+        if self.plan is not None and self.plan.columns == self.columns:
+            return self.plan.primed_cursor()
         if self._primed is None:
             self._primed = primed_cursor(self.columns or ())
         return self._primed
