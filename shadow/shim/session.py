@@ -20,9 +20,9 @@ from . import adapt, define, hide, many, write
 from .classify import Kind, Statement, classify
 from .clock import Clock
 from .counters import Counters
-from .facts import FileFacts, facts_for, load
+from .facts import FileFacts, facts_for, forget, load
 from .images import Images
-from .plain import PlainCursor, ask, has_legacy_transactions, in_transaction, isolation_level, ours, run
+from .plain import PlainCursor, always_begun, ask, has_legacy_transactions, in_transaction, isolation_level, ours, run
 from .routing import ALWAYS_ASK, AS_BEFORE, GO_POSTGRES, GO_SQLITE, STATE, Control, Router, Verdict, busy
 from .transaction import Buffer
 
@@ -415,6 +415,12 @@ class Session:
             self.replays = {}
         self.replays[statement] = plan
 
+    def forget_schema(self) -> None:
+        """What is known of the tables under this catalog version is not what they are."""
+        self._facts = None
+        self.forget_plans()
+        forget(self.settings.sqlite_path, self.catalog_version)
+
     def forget_plans(self) -> None:
         """Something that plans rest on may have changed."""
         if self.replays:
@@ -453,9 +459,24 @@ class Session:
         if self.remote_open:
             return True
         if in_transaction(conn):
-            return False
+            return self._untouched(conn) and self._moves(conn)
         remote = self.router.side(conn) is Side.POSTGRES
         self.view = self.router.view
+        return remote
+
+    def _untouched(self, conn: sqlite3.Connection) -> bool:
+        """With autocommit=False Python has begun the transaction, and nothing has run in it yet."""
+        return not self.touched and not self.writable and not self.buffer.in_savepoint and always_begun(conn)
+
+    def _moves(self, conn: sqlite3.Connection) -> bool:
+        """Such a transaction goes to the side that is primary now."""
+        ours(conn, "ROLLBACK")  # also: asking must leave no snapshot in it
+        remote = self.router.side(conn) is Side.POSTGRES
+        self.view = self.router.view
+        if remote:
+            self.open_remote(conn).execute("BEGIN", (), implicit_begin=None)
+        else:
+            ours(conn, "BEGIN")
         return remote
 
     def run_remote(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, params: Any) -> Cursor:
@@ -486,6 +507,7 @@ class Session:
 
         remote = self.open_remote(conn)
         begin = None if remote.in_transaction else self.legacy_level(conn, statement)
+        sets = iter(sets)  # a list would begin anew behind what was pulled: every row twice
         pulled: list[Any] = []
 
         def adapted() -> Iterator[Any]:

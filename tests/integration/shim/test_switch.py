@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -316,3 +317,43 @@ def test_a_hint_of_garbage_means_ask(pair: Pair, conn: Any) -> None:
     assert fresh.execute("SELECT count(*) FROM t").fetchone()[0] == 1
     fresh.close()
     assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (0, 1)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_executemany_that_comes_back_to_sqlite_writes_each_row_once(pair: Pair, conn: Any, kind: Any) -> None:
+    pair.switch(Side.POSTGRES)
+    conn.execute("SELECT 1 FROM t")
+    pair.switch(Side.SQLITE, hint=False)  # the hint still says "postgres": PostgreSQL itself refuses
+    conn.executemany("INSERT INTO t (a) VALUES (?)", kind([("one",), ("two",), ("three",)]))
+    conn.commit()
+    assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (3, 0)
+
+
+@pytest.mark.parametrize("hint", [True, False])
+def test_a_connection_without_autocommit_goes_over_and_comes_back(pair: Pair, hint: bool) -> None:
+    """With autocommit=False of Python 3.12 a transaction is always open; one in which nothing has run yet moves."""
+    path = pair.settings.sqlite_path
+    if sys.version_info < (3, 12):
+        assert not hasattr(sqlite3.Connection, "autocommit")
+        with pytest.raises(TypeError):
+            door.connect(path, autocommit=False)
+        return
+    conn = door.connect(path, timeout=2, autocommit=False)
+    conn.execute("INSERT INTO t (a) VALUES ('one')")
+    conn.commit()
+    pair.switch(Side.POSTGRES, hint=hint)
+    conn.execute("INSERT INTO t (a) VALUES ('lost')")
+    conn.rollback()
+    conn.execute("INSERT INTO t (a) VALUES ('two')")
+    assert conn.in_transaction
+    conn.commit()
+    assert conn.in_transaction
+    assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (1, 1)
+    pair.hint(HintState.POSTGRES)
+    assert [r[0] for r in conn.execute("SELECT a FROM t")] == ["two"]
+    conn.commit()
+    pair.switch(Side.SQLITE, hint=hint)
+    with conn:
+        conn.execute("INSERT INTO t (a) VALUES ('three')")
+    assert (pair.count(Side.SQLITE), pair.count(Side.POSTGRES)) == (2, 1)
+    conn.close()
