@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from .adapt import Params
-from .classify import Kind, Rows, Statement, classify
+from .classify import Kind, Rows, Statement, classify, fold
 from .plain import plain_connect
 from .remote_params import Shape
 from .tokens import T, tokenize
@@ -61,6 +61,8 @@ class Plan:
     shrinks: tuple[Table, ...] = ()
     #: AUTOINCREMENT tables of which a run that inserts nothing uses up an id (used in serial mode).
     burns: tuple[Table, ...] = ()
+    #: Tables in which one INSERT of several rows may leave gaps that SQLite would not (used in serial mode).
+    gaps: tuple[Table, ...] = ()
     #: What knows the declared types of the columns, and the types once they were asked for (`remote_types`).
     replica: Replica | None = field(default=None, repr=False)
     declared: tuple[str, ...] | None = None
@@ -158,8 +160,26 @@ def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | Non
         inserts_into=tuple(t for t in targets if inserts and t.rowid_column is not None),
         shrinks=tuple(t for t in targets if t.autoincrement and (not inserts or statement.or_action == "REPLACE")),
         burns=tuple(t for t in targets if t.autoincrement and inserts and skips),
+        gaps=tuple(t for t in targets if inserts and skips and _leaves_gaps(statement, translation, t)),
         replica=state.replica if columns is not None else None,
     )
+
+
+def _leaves_gaps(statement: Statement, translation: Translation, table: Table) -> bool:
+    """Whether PostgreSQL chooses the ids of several rows in one go, and SQLite would choose max + 1 for each."""
+    if table.autoincrement or table.rowid_column is None or statement.rows is Rows.ONE or len(translation.steps) > 1:
+        return False
+    if statement.returning:
+        return False  # the app has the ids already
+    tokens = tokenize(statement.sql)
+    start = next(i for i, t in enumerate(tokens) if t.kind is T.WORD and t.value == "INTO")
+    words = [t for t in tokens[start:] if t.kind in (T.WORD, T.QUOTED, T.STRING) or t.value in ("(", ")")]
+    opening = next((i for i, t in enumerate(words) if t.value in ("(", "VALUES", "SELECT", "WITH")), len(words))
+    if opening == len(words) or words[opening].value != "(":
+        return table.rowid_alias is None  # every column is given
+    closing = next(i for i, t in enumerate(words) if i > opening and t.value == ")")
+    listed = {fold(t.value) for t in words[opening + 1 : closing]}
+    return not listed & {fold(table.rowid_alias or ""), "rowid", "oid", "_rowid_"}
 
 
 def _groups(translation: Translation) -> tuple[tuple[int, ...], ...]:

@@ -88,6 +88,9 @@ class Statements(Entry):
         if plan.burns and self.settings.pg_mode is PgMode.SERIAL:
             pair = literal(self.settings.pg_schema)
             strings += [(f"SELECT shadow.keep_ids({pair}, {table_args(table)})", ()) for table in plan.burns]
+        gaps = plan.gaps if self.settings.pg_mode is PgMode.SERIAL else ()
+        for table in gaps:
+            strings.append((f"SELECT shadow.close_gaps({literal(self._pair)}, {table_args(table)})", ()))
         implied = tx.phase is Phase.NONE and implicit_begin is not None
         # Several strings need a transaction even when the app has none.
         own = tx.phase is Phase.NONE and not implied and len(strings) > 1
@@ -104,6 +107,9 @@ class Statements(Entry):
                 self.rollback()
             raise
         result = self._written(plan, cursors[: len(plan.groups)])
+        if gaps:
+            (last,) = cursors[-1].fetchone() or (None,)
+            self.last_insert_rowid = self.last_insert_rowid if last is None else last
         if own:
             self.commit()
         elif tx.phase is Phase.NONE:

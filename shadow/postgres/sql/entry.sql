@@ -80,6 +80,7 @@ BEGIN
             pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), -9223372036854775807);
     END IF;
     PERFORM setval(pg_get_serial_sequence(format('%I.%I', pair, table_name), id_column), coalesce(highest + 1, 1), false);
+    PERFORM set_config('shadow.first_id', coalesce(highest + 1, 1)::text, true);
 END $$;
 
 -- Serial mode, after an INSERT into an AUTOINCREMENT table that may have skipped rows: SQLite counts an id as used
@@ -95,6 +96,27 @@ BEGIN
         INSERT INTO shadow.high_water AS h (pair, table_name, seq) VALUES (pair, table_name, reached)
         ON CONFLICT ON CONSTRAINT high_water_pkey DO UPDATE SET seq = excluded.seq WHERE h.seq < excluded.seq;
     END IF;
+END $$;
+
+-- Serial mode, after one INSERT of several rows that may have skipped some, without AUTOINCREMENT: SQLite gives a skipped
+-- row's id to the next one. Says what the last new row's id is; NULL: there is no new row.
+CREATE OR REPLACE FUNCTION shadow.close_gaps(pair text, table_name text, id_column text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    given bigint;
+    due bigint := current_setting('shadow.first_id')::bigint;
+    last bigint;
+BEGIN
+    FOR given IN EXECUTE format('SELECT %1$I FROM %2$I.%3$I WHERE %1$I >= $1 ORDER BY %1$I', id_column, pair, table_name)
+        USING due
+    LOOP
+        IF given <> due THEN
+            EXECUTE format('UPDATE %2$I.%3$I SET %1$I = $1 WHERE %1$I = $2', id_column, pair, table_name) USING due, given;
+        END IF;
+        last := due;
+        due := due + 1;
+    END LOOP;
+    RETURN last;
 END $$;
 
 -- Serial mode, before rows of an AUTOINCREMENT table go away or change their id.
