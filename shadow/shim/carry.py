@@ -14,7 +14,7 @@ from ..journal.record import Undetermined, encode_executed, encode_item
 from . import adapt
 from .classify import Statement
 from .facts import FileFacts
-from .plain import in_transaction, run
+from .plain import PlainConnection, in_transaction, run
 from .plan import REPLAY, How, Plan, as_images, plan_for
 
 if TYPE_CHECKING:
@@ -86,13 +86,20 @@ def run_and_record(
     except adapt.CannotAdapt:
         bound = None
     clock.now = None
-    run(cursor, sql, params if bound is None or adapt.base_adapters_registered() else bound)
+    given = params if bound is None or adapt.base_adapters_registered() else bound
+    try:
+        run(cursor, sql, given)
+    except sqlite3.OperationalError:
+        if not triggers_misfit(session, conn, sql):
+            raise
+        run(cursor, sql, given)
+        bound = None
     count = -1 if statement.returning else cursor.rowcount
     counters.app_changes = None if count < 0 else count
     counters.disturbed = False
     try:
         if bound is None:
-            buffer.add(encode_item(Undetermined(sql, plan.tables, "parameters")))
+            buffer.add(encode_item(Undetermined(sql, plan.tables, "parameters, or DDL past the shim")))
             return
         if plan.rowid:
             none = count == 0 and statement.or_action != "REPLACE"
@@ -125,7 +132,7 @@ def run_otherwise(
     try:
         call()
     except BaseException as error:
-        if capture_failed(session, error) and in_transaction(conn):
+        if capture_failed(session, conn, sql, error) and in_transaction(conn):
             run_uncaptured(session, conn, sql, plan, call)
             return
         _add_images(session, conn, sql, plan, error, statement)
@@ -133,9 +140,35 @@ def run_otherwise(
     _add_images(session, conn, sql, plan, None, statement)
 
 
-def capture_failed(session: Session, error: BaseException) -> bool:
-    """Whether SQLite could not hand a row to our function (text that is no text): the app must not notice."""
-    return isinstance(error, sqlite3.OperationalError) and "user-defined function" in str(error)
+def capture_failed(session: Session, conn: sqlite3.Connection, sql: str, error: BaseException) -> bool:
+    """Whether capture is to blame: the app must not notice.
+
+    SQLite could not hand a row to our function (text that is no text), or the triggers no longer fit their tables.
+    """
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    return "user-defined function" in str(error) or triggers_misfit(session, conn, sql)
+
+
+def triggers_misfit(session: Session, conn: sqlite3.Connection, sql: str) -> bool:
+    """Whether the text compiles only without our triggers: DDL past the shim has changed a table under them.
+
+    They are gone afterwards, and what was known of the schema with them.
+    """
+    if not session.images.present or compiles(conn, sql):
+        return False
+    session.images.drop(conn)
+    session.forget_schema()
+    return compiles(conn, sql)
+
+
+def compiles(conn: sqlite3.Connection, sql: str) -> bool:
+    """Python meets an error of the text before it begins a transaction, and one of its execution after."""
+    try:
+        PlainConnection.__call__(conn, sql)
+    except (sqlite3.Error, sqlite3.Warning):
+        return False
+    return True
 
 
 def run_uncaptured(

@@ -8,6 +8,7 @@ before SQLite commits it.
 from __future__ import annotations
 
 import os
+import sqlite3
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,10 +21,12 @@ from .cursor import Cursor, InstanceOfEither, combined
 from .plain import (
     PlainConnection,
     PlainCursor,
+    always_begun,
     autocommit,
     bypassed,
     in_transaction,
     isolation_level,
+    ours,
     set_isolation_level,
 )
 from .routing import router_for
@@ -42,11 +45,9 @@ class Connection(_Base, metaclass=InstanceOfEither):
     _stands_for = _Base
     _shadow: Session | None = None
     _shadow_detect_types: int = 0
-    _shadow_detect_types: int = 0
 
     def __init__(self, database: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(database, *args, **kwargs)
-        self._shadow_detect_types = args[1] if len(args) > 1 else kwargs.get("detect_types", 0)
         self._shadow_detect_types = args[1] if len(args) > 1 else kwargs.get("detect_types", 0)
         uri = bool(args[_URI_PARAMETER - 1] if len(args) >= _URI_PARAMETER else kwargs.get("uri", False))
         path = file_path(database, uri=uri)
@@ -82,6 +83,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
             _commit(self)  # with autocommit=True it does nothing, whatever text has begun
             return
         if session.remote is not None and session.finish_remote(commit=True):
+            _stand_ready(self)
             return
         buffer = session.buffer
         if buffer.items or buffer.nonce is not None:
@@ -99,6 +101,7 @@ class Connection(_Base, metaclass=InstanceOfEither):
             super().rollback()
             return
         if session.remote is not None and session.finish_remote(commit=False):
+            _stand_ready(self)
             return
         super().rollback()
         session.rolled_back()
@@ -199,6 +202,12 @@ class Connection(_Base, metaclass=InstanceOfEither):
         from .blob import Blob
 
         return Blob(self, self._shadow, table, opener)
+
+
+def _stand_ready(conn: sqlite3.Connection) -> None:
+    """With autocommit=False the next transaction is open at once; where it goes is asked when something runs in it."""
+    if always_begun(conn) and not in_transaction(conn):
+        ours(conn, "BEGIN")
 
 
 def file_path(database: Any, *, uri: bool) -> str | None:

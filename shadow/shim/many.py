@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal.record import Undetermined, encode_executed, encode_item
 from . import adapt
-from .carry import capture_failed, decide, run_otherwise
+from .carry import capture_failed, decide, run_otherwise, triggers_misfit
 from .classify import Statement
 from .plain import PlainCursor, in_transaction, run_many, total_changes
 from .plan import How, Ids, Plan
@@ -39,6 +39,8 @@ def execute_many(
     try:
         if session.journaling:
             plan = session.replays.get(statement) or decide(session, conn, statement)
+            if triggers_misfit(session, conn, sql):
+                plan = Plan(How.UNKNOWN, plan.tables, "DDL past the shim")
             if plan.how is How.REPLAY:
                 _Many(session, cursor, conn, statement, sql, plan).run(sets)
             else:
@@ -90,7 +92,7 @@ def _many_otherwise(
         try:
             run_many(cursor, sql, marked())
         except sqlite3.OperationalError as error:
-            if not (capture_failed(session, error) and in_transaction(conn)):
+            if not (capture_failed(session, conn, sql, error) and in_transaction(conn)):
                 raise
             images.overflow = True
             images.drop(conn)

@@ -61,6 +61,11 @@ def ask(conn: sqlite3.Connection, sql: str, params: tuple[Any, ...] = ()) -> lis
     return PlainCursor(conn).execute(sql, params).fetchall()
 
 
+def always_begun(conn: sqlite3.Connection) -> bool:
+    """Whether Python keeps a transaction open at all times (autocommit=False)."""
+    return autocommit is not None and autocommit.__get__(conn) is False
+
+
 def has_legacy_transactions(conn: sqlite3.Connection) -> bool:
     """Whether Python begins transactions before DML, by isolation_level."""
     return autocommit is None or autocommit.__get__(conn) == LEGACY

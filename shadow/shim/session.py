@@ -466,7 +466,7 @@ class Session:
 
     def _untouched(self, conn: sqlite3.Connection) -> bool:
         """With autocommit=False Python has begun the transaction, and nothing has run in it yet."""
-        return not self.touched and not self.writable and not self.buffer.in_savepoint and always_begun(conn)
+        return not self.touched and not self.writable and not self.buffer.savepoints and always_begun(conn)
 
     def _moves(self, conn: sqlite3.Connection) -> bool:
         """Such a transaction goes to the side that is primary now."""

@@ -12,10 +12,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..journal.record import Undetermined, encode_item
-from .carry import count_of, run_and_record
+from .carry import compiles, count_of, run_and_record
 from .classify import Statement, fold
 from .facts import plain_text
-from .plain import PlainConnection, PlainCursor, ask, in_transaction, ours, run
+from .plain import PlainCursor, ask, in_transaction, ours, run
 from .transaction import SPILL_BYTES
 
 if TYPE_CHECKING:
@@ -89,15 +89,6 @@ def enter(session: Session, conn: sqlite3.Connection, statement: Statement) -> E
     return JOINED
 
 
-def _compiles(conn: sqlite3.Connection, sql: str) -> bool:
-    """Python meets an error of the text before it begins a transaction, and one of its execution after."""
-    try:
-        PlainConnection.__call__(conn, sql)
-    except (sqlite3.Error, sqlite3.Warning):
-        return False
-    return True
-
-
 def _run_elsewhere(session: Session, cursor: Cursor, conn: sqlite3.Connection, sql: str, params: Any) -> None:
     """A write to TEMP tables or another file: SQLite's business, and Python's implicit transaction as ever."""
     if session.in_script and not in_transaction(conn):
@@ -155,7 +146,7 @@ def commit_own(session: Session, conn: sqlite3.Connection) -> None:
 
 def after_error(session: Session, conn: sqlite3.Connection, sql: str, entry: Entry, error: BaseException) -> None:
     """The statement failed. What it has changed stays or goes as without us."""
-    compiled = isinstance(error, sqlite3.IntegrityError) or _compiles(conn, sql)
+    compiled = isinstance(error, sqlite3.IntegrityError) or compiles(conn, sql)
     if compiled and not isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         session.counters.app_wrote(None)  # it ran, so `changes()` is its own
     if not in_transaction(conn):
