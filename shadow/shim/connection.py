@@ -232,7 +232,7 @@ def factory_for(given: Any) -> Any:
     if given is None or given is _Base or given is Connection:
         return Connection
     if not isinstance(given, type) or not type.__subclasscheck__(_Base, given):
-        return given
+        return _checked(given)
     if type.__subclasscheck__(Connection, given):
         return given
     known = _factories.get(given)
@@ -241,6 +241,22 @@ def factory_for(given: Any) -> Any:
             given.__name__, (given, Connection), {"__module__": given.__module__, "__doc__": given.__doc__}
         )
     return known
+
+
+def _checked(given: Any) -> Any:
+    """A factory that is no class may return what it likes, but not a connection that writes past the journal."""
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made = given(*args, **kwargs)
+        if isinstance(made, _Base) and getattr(made, "_shadow", None) is None:
+            _Base.close(made)
+            raise sqlite3.NotSupportedError(
+                f"connect(factory={given!r}) gives a connection that shadow does not see; give a class derived from"
+                " sqlite3.Connection, or let the factory make a shadow.sqlite3.Connection"
+            )
+        return made
+
+    return make if callable(given) else given
 
 
 def shadowed(database: Any, *, uri: bool) -> Settings | None:

@@ -212,3 +212,16 @@ def test_traces_show_the_apps_statements_only(conn: Any) -> None:
     conn.commit()
     assert not any("_shadow" in text for text in seen)
     assert any(text.startswith("INSERT INTO plain") for text in seen)
+
+
+def test_a_factory_that_is_no_class_gives_a_shadowed_connection_or_is_refused(file: File) -> None:
+    """A connection of the standard module would write past the journal, and nobody would know."""
+    conn = door.connect(file.path, factory=lambda *args, **kwargs: door.Connection(*args, **kwargs))
+    conn.execute("INSERT INTO plain VALUES (1, 2)")
+    conn.commit()
+    conn.close()
+    assert len(file.records()) == 1
+    with pytest.raises(sqlite3.NotSupportedError, match="does not see"):
+        door.connect(file.path, factory=lambda *args, **kwargs: sqlite3.Connection(*args, **kwargs))
+    with pytest.raises(TypeError):
+        door.connect(file.path, factory=7)
