@@ -90,7 +90,8 @@ class Replica:
 
     def check(self, sql: str, params: _Params = ()) -> None:
         """Compile and bind without running; raises sqlite3's own error for what SQLite would refuse."""
-        self.execute(f"EXPLAIN {sql}", params)
+        with self._lock:  # the program is not fetched: a blob in the text stands in it as text that is no UTF-8
+            self._conn.execute(f"EXPLAIN {sql}", params).close()
 
     def evolve(self, ddl: str) -> Replica:
         """The replica after one more statement; raises sqlite3's own error if SQLite would refuse it."""

@@ -175,3 +175,9 @@ def test_a_big_result_comes_row_by_row(session: RemoteSession) -> None:
     assert next(result.rows) == (1,)
     session.execute("DELETE FROM t", ())
     assert sum(1 for _ in result.rows) == 2999
+
+
+def test_a_blob_that_is_no_utf8_may_stand_in_the_text(session: RemoteSession) -> None:
+    session.execute("CREATE TABLE raw (b BLOB)", ())
+    session.execute("INSERT INTO raw VALUES (x'fffe00')", ())
+    assert rows(session, "SELECT b FROM raw WHERE b > x'fe'") == [(b"\xff\xfe\x00",)]
