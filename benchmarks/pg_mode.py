@@ -26,7 +26,7 @@ from shadow.config import Settings
 from shadow.flag.setup import init_pair
 from shadow.postgres.connect import connect
 from shadow.postgres.pool import close_pools
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from shadow.types import DatabaseType, PgMode, Side
 
 STATEMENTS_PER_ROUND = 100

@@ -29,7 +29,7 @@ from .transaction import Buffer
 if TYPE_CHECKING:
     from .cursor import Cursor
     from .plan import Plan
-    from .remote import RemoteSession
+    from .remote.session import RemoteSession
 
 _WRITE = Kind.WRITE
 #: Texts whose plan a connection remembers.
@@ -481,7 +481,7 @@ class Session:
 
     def run_remote(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, params: Any) -> Cursor:
         """The statement runs on PostgreSQL; if that is no longer primary, wherever it is primary then."""
-        from .remote_cursor import show
+        from .remote.cursor import show
 
         remote = self.open_remote(conn)
         begin = None if remote.in_transaction else self.legacy_level(conn, statement)
@@ -503,7 +503,7 @@ class Session:
 
     def run_remote_many(self, cursor: Cursor, conn: sqlite3.Connection, statement: Statement, sets: Any) -> Cursor:
         """executemany on PostgreSQL. A session that is not primary says so before it has done the first set."""
-        from .remote_cursor import show
+        from .remote.cursor import show
 
         remote = self.open_remote(conn)
         begin = None if remote.in_transaction else self.legacy_level(conn, statement)
@@ -560,7 +560,7 @@ class Session:
         """The connection's PostgreSQL side, with the connection's settings."""
         remote = self.remote
         if remote is None:
-            from .remote import RemoteSession
+            from .remote.session import RemoteSession
 
             remote = self.remote = RemoteSession(self.settings)
             remote.busy_timeout_ms = int(ask(conn, "PRAGMA busy_timeout")[0][0])

@@ -76,8 +76,9 @@ def _warm(settings: Settings) -> None:
 
     from ..errors import ShadowError
     from ..postgres.pool import pool_for
-    from . import remote, remote_cursor  # noqa: F401 -- loading them is the purpose
-    from .remote_schema import store_for
+    from .remote import cursor as _cursor  # noqa: F401 -- loading these two is the purpose
+    from .remote import session as _session  # noqa: F401
+    from .remote.schema import store_for
 
     try:
         pool = pool_for(settings)

@@ -1,5 +1,5 @@
 -- Foreign keys as SQLite has them: enforced only for connections that ask (PRAGMA foreign_keys=ON), never for rows that
--- were there before. Their sessions set shadow.foreign_keys = on; triggers look at that. `shim.remote_keys` writes the
+-- were there before. Their sessions set shadow.foreign_keys = on; triggers look at that. `shim.remote.keys` writes the
 -- statements that the functions run, and installs the triggers when a session first needs them.
 
 -- Arguments: a query that says whether the changed row breaks the key; which row is its $1, old or new; restrict or ''.

@@ -13,8 +13,8 @@ from shadow.config import Settings
 from shadow.flag.setup import init_pair
 from shadow.postgres.pool import close_pools
 from shadow.reverse import capture
-from shadow.shim.remote import RemoteSession
-from shadow.shim.remote_schema import forget_schemas
+from shadow.shim.remote.schema import forget_schemas
+from shadow.shim.remote.session import RemoteSession
 from shadow.types import DatabaseType, PgMode, Side
 from tests.integration.remote.helpers import NewSession
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 
 NewSession = Callable[..., RemoteSession]
 

@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as PgCursor
 from shadow.errors import NotPrimary
 from shadow.flag.control import ControlRecord, State, fence_table, read_target, write_origin, write_target
 from shadow.postgres.connect import connect
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from shadow.types import PgMode, Side
 from tests.integration.remote.helpers import NewSession, rows
 

@@ -6,8 +6,8 @@ import sqlite3
 
 import pytest
 
-from shadow.shim import remote_rows
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote import rows as remote_rows
+from shadow.shim.remote.session import RemoteSession
 from tests.integration.remote.helpers import rows
 
 QUERY = "SELECT id FROM t ORDER BY id"

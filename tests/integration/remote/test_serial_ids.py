@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from shadow.types import PgMode
 from tests.integration.remote.helpers import rows
 

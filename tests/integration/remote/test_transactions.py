@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from tests.integration.remote.helpers import NewSession, rows
 
 
@@ -144,7 +144,7 @@ def test_rows_read_before_a_commit_are_still_there_after_it(session: RemoteSessi
 
 
 def test_an_abandoned_session_gives_its_connection_back_clean(session: RemoteSession, new_session: NewSession) -> None:
-    from shadow.shim.remote import RemoteSession as Session
+    from shadow.shim.remote.session import RemoteSession as Session
 
     left = Session(session.settings)
     left.execute("INSERT INTO t (a) VALUES ('x')", (), implicit_begin="")

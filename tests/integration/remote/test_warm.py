@@ -12,8 +12,8 @@ from shadow.config import Settings
 from shadow.flag.hint import HintState, write_hint
 from shadow.postgres.pool import pool_for
 from shadow.shim import warm
-from shadow.shim.remote import RemoteSession
-from shadow.shim.remote_schema import store_for
+from shadow.shim.remote.schema import store_for
+from shadow.shim.remote.session import RemoteSession
 from shadow.shim.routing import Router
 from shadow.types import DatabaseType, PgMode
 

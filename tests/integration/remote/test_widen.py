@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from shadow.postgres.connect import connect
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from tests.integration.remote.helpers import NewSession, rows
 
 

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from shadow.postgres.connect import connect
-from shadow.shim.remote import RemoteSession
+from shadow.shim.remote.session import RemoteSession
 from shadow.types import PgMode
 from tests.integration.remote.helpers import NewSession, rows
 

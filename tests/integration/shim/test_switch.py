@@ -22,7 +22,7 @@ from shadow.flag.hint import HintState, write_hint
 from shadow.flag.setup import init_pair
 from shadow.postgres.pool import close_pools
 from shadow.reverse import capture
-from shadow.shim.remote_schema import forget_schemas
+from shadow.shim.remote.schema import forget_schemas
 from shadow.types import Side
 
 

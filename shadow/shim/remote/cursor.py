@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import twin
-from .cursor import Cursor
-from .remote_result import Description, RemoteResult
+from .. import twin
+from ..cursor import Cursor
+from .result import Description, RemoteResult
 
 
 class _Shown:
@@ -157,7 +157,7 @@ def _makes_rows(factory: Any) -> bool:
 
 def _detecting(connection: Any, result: RemoteResult, detect: int) -> Any:
     """`detect_types` of the connection: names in the result's columns are cut, and rows go through converters."""
-    from .remote_types import converted, converters, shown_name
+    from .types import converted, converters, shown_name
 
     found = converters(result, detect)
     result.columns = tuple(shown_name(column, detect) for column in result.columns or ())

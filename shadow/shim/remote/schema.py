@@ -12,14 +12,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..translate.catalog import Catalog
+from ...translate.catalog import Catalog
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..config import Settings
-    from ..schema import Replica
-    from .remote_plan import Plan
+    from ...config import Settings
+    from ...schema import Replica
+    from .plan import Plan
 
 #: Plans kept per state; the texts of an app are few, those built with values inline come once.
 _PLANS_MAX = 2_000
@@ -57,7 +57,7 @@ class SchemaStore:
 
     def load(self, cursor: PgCursor) -> SchemaState:
         """Read the catalog, unless the version is the one that is known. `cursor` is in no transaction."""
-        from ..schema import Replica, catalog_version, store
+        from ...schema import Replica, catalog_version, store
 
         known = self.current
         if known is not None and catalog_version(cursor, self._pair) == known.version:

@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..translate.catalog import Catalog, ForeignKey, PgType, Table, fold
-from .remote_plan import not_supported
-from .tokens import T, tokenize
+from ...translate.catalog import Catalog, ForeignKey, PgType, Table, fold
+from ..tokens import T, tokenize
+from .plan import not_supported
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
@@ -56,7 +56,7 @@ def triggers(catalog: Catalog) -> Iterator[tuple[str, str]]:
 
 
 def _key_triggers(catalog: Catalog, child: Table, parent: Table, key: ForeignKey) -> Iterator[tuple[str, str]]:
-    from ..schema.names import pg_quote, pg_table
+    from ...schema.names import pg_quote, pg_table
 
     targets = key.parent_columns or tuple(
         c.name for c in sorted((c for c in parent.columns if c.pk), key=lambda c: c.pk)
@@ -110,7 +110,7 @@ def _key_triggers(catalog: Catalog, child: Table, parent: Table, key: ForeignKey
 
 
 def _trigger(table: str, event: str, when: str, function: str, *arguments: str) -> tuple[str, str]:
-    from ..schema.names import text_literal
+    from ...schema.names import text_literal
 
     texts = ", ".join(text_literal(a).strip() for a in arguments)
     body = f"AFTER {event} ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION shadow.{function}({texts})"

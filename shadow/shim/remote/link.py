@@ -1,7 +1,7 @@
 """One session's connection and what it knows of the schema: leased from the pool, asked, given back.
 
-The lowest part of `remote.RemoteSession`; above it `remote_entry` (transactions under the fence) and
-`remote_statements` (reads and writes).
+The lowest part of `remote.RemoteSession`; above it `entry` (transactions under the fence) and
+`statements` (reads and writes).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
-from ..config import Settings
-from ..errors import TargetError
-from . import warm
-from .remote_plan import not_supported
-from .remote_schema import CHECK_SECONDS, SchemaState, store_for
-from .remote_transaction import Phase, Transaction, literal
+from ...config import Settings
+from ...errors import TargetError
+from .. import warm
+from .plan import not_supported
+from .schema import CHECK_SECONDS, SchemaState, store_for
+from .transaction import Phase, Transaction, literal
 
 if TYPE_CHECKING:
     from psycopg2 import Error as PgError
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..postgres.pool import Lease, Pool
+    from ...postgres.pool import Lease, Pool
 
 
 class SchemaMoved(Exception):
@@ -55,7 +55,7 @@ class Link:
         self.total_changes = 0
         #: PRAGMA foreign_keys of this connection.
         self.foreign_keys = False
-        #: PRAGMA settings of this connection; made by `remote_pragma` when first asked for.
+        #: PRAGMA settings of this connection; made by `pragma` when first asked for.
         self.pragmas: sqlite3.Connection | None = None
         #: Set when `NotPrimary` is raised: how the app had begun its transaction (None: it had not).
         self.begun: str | None = None
@@ -67,7 +67,7 @@ class Link:
     @property
     def _pool(self) -> Pool:
         if self._pool_found is None:
-            from ..postgres.pool import pool_for
+            from ...postgres.pool import pool_for
 
             self._pool_found = pool_for(self.settings)
         return self._pool_found
@@ -171,8 +171,8 @@ class Link:
                 self._give_back()
 
     def _translate(self, error: PgError) -> sqlite3.Error:
-        from ..postgres.errors import to_sqlite_error
-        from .remote_widen import is_misfit
+        from ...postgres.errors import to_sqlite_error
+        from .widen import is_misfit
 
         message = error.diag.message_primary or ""
         if is_misfit(error.pgcode, message):
@@ -183,7 +183,7 @@ class Link:
 
 
 def table_args(table: object) -> str:
-    from ..translate.catalog import Table, pg_name
+    from ...translate.catalog import Table, pg_name
 
     assert isinstance(table, Table)
     return f"{literal(pg_name(table.name))}, {literal(pg_name(table.rowid_column or ''))}"
@@ -196,24 +196,24 @@ def pg_error() -> type[PgError]:
 
 
 def failure(message: str) -> sqlite3.Error:
-    from ..postgres.errors import sqlite_error
+    from ...postgres.errors import sqlite_error
 
     return sqlite_error(sqlite3.OperationalError, message, 1, "SQLITE_ERROR")
 
 
 def locked() -> sqlite3.Error:
-    from ..postgres.errors import locked
+    from ...postgres.errors import locked
 
     return locked()
 
 
 def mismatch() -> sqlite3.Error:
-    from ..postgres.errors import sqlite_error
+    from ...postgres.errors import sqlite_error
 
     return sqlite_error(sqlite3.IntegrityError, "datatype mismatch", 20, "SQLITE_MISMATCH")
 
 
 def lost(detail: str) -> sqlite3.Error:
-    from ..postgres.errors import lost
+    from ...postgres.errors import lost
 
     return lost(detail)

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from .adapt import Params
-from .classify import Kind, Rows, Statement, classify, fold
-from .plain import plain_connect
-from .remote_params import Shape
-from .tokens import T, tokenize
+from ..adapt import Params
+from ..classify import Kind, Rows, Statement, classify, fold
+from ..plain import plain_connect
+from ..tokens import T, tokenize
+from .params import Shape
 
 if TYPE_CHECKING:
-    from ..schema import Replica
-    from ..translate import Translation
-    from ..translate.catalog import Table
-    from .remote_schema import SchemaState
+    from ...schema import Replica
+    from ...translate import Translation
+    from ...translate.catalog import Table
+    from .schema import SchemaState
 
 
 class Way(Enum):
@@ -63,7 +63,7 @@ class Plan:
     burns: tuple[Table, ...] = ()
     #: Tables in which one INSERT of several rows may leave gaps that SQLite would not (used in serial mode).
     gaps: tuple[Table, ...] = ()
-    #: What knows the declared types of the columns, and the types once they were asked for (`remote_types`).
+    #: What knows the declared types of the columns, and the types once they were asked for (`types`).
     replica: Replica | None = field(default=None, repr=False)
     declared: tuple[str, ...] | None = None
     #: The cursor that sqlite3.Row needs; made when first asked for.
@@ -124,7 +124,7 @@ def _compile(state: SchemaState, sql: str, params: Params) -> None:
 
 
 def _translated(state: SchemaState, sql: str, params: Params, shape: Shape | None, statement: Statement) -> Plan:
-    from ..translate import translate
+    from ...translate import translate
 
     if shape is None:  # SQLite has taken what we could not adapt: names and places mixed
         raise not_supported("these parameters; bind all by name or all by place")

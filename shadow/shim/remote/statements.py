@@ -7,20 +7,20 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import NotPrimary
-from ..types import PgMode, SqliteRow
-from .adapt import Params
-from .remote_entry import Entry
-from .remote_link import SchemaMoved, pg_error, table_args
-from .remote_plan import Plan, not_supported
-from .remote_result import RemoteResult
-from .remote_rows import CHUNK_ROWS, HeldRows, declare, held_name, rows_of
-from .remote_transaction import Phase, literal
+from ...errors import NotPrimary
+from ...types import PgMode, SqliteRow
+from ..adapt import Params
+from .entry import Entry
+from .link import SchemaMoved, pg_error, table_args
+from .plan import Plan, not_supported
+from .result import RemoteResult
+from .rows import CHUNK_ROWS, HeldRows, declare, held_name, rows_of
+from .transaction import Phase, literal
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..translate.translation import Special
+    from ...translate.translation import Special
 
 
 class Statements(Entry):
@@ -123,7 +123,7 @@ class Statements(Entry):
         state = self._state()
         if state.keys_ready:
             return
-        from .remote_keys import has_keys, install_keys
+        from .keys import has_keys, install_keys
 
         if has_keys(state.catalog):
             inside = self._tx.phase in (Phase.READ, Phase.WRITE)
@@ -193,7 +193,7 @@ class Statements(Entry):
         ]
 
     def _specials(self) -> dict[Special, object]:
-        from ..translate.translation import Special
+        from ...translate.translation import Special
 
         return {
             Special.LAST_INSERT_ROWID: self.last_insert_rowid,

@@ -10,15 +10,15 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from ..types import SqliteRow
-from .classify import Statement
-from .plain import plain_connect
-from .remote_plan import not_supported
-from .remote_result import RemoteResult
-from .tokens import T, Token, tokenize
+from ...types import SqliteRow
+from ..classify import Statement
+from ..plain import plain_connect
+from ..tokens import T, Token, tokenize
+from .plan import not_supported
+from .result import RemoteResult
 
 if TYPE_CHECKING:
-    from .remote import RemoteSession
+    from .session import RemoteSession
 
 _SCHEMA = frozenset(
     (
@@ -67,7 +67,7 @@ def run_pragma(session: RemoteSession, sql: str, statement: Statement) -> Remote
     if name == "page_count":
         return RemoteResult(("page_count",), [(session.size_bytes() // _page_size(session),)])
     if name == "foreign_key_check":
-        from .remote_key_check import foreign_key_check
+        from .key_check import foreign_key_check
 
         return foreign_key_check(session, sql)
     if name in _REFUSED:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
-from ..types import SqliteRow
-from .plain import plain_connect
-from .remote_plan import Plan
-from .remote_result import RemoteResult
-from .tokens import T, tokenize
+from ...types import SqliteRow
+from ..plain import plain_connect
+from ..tokens import T, tokenize
+from .plan import Plan
+from .result import RemoteResult
 
 Converter: TypeAlias = Callable[[bytes], Any]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..flag.control import OriginControl, activate_target, read_origin
-from ..types import Side
-from .plain import plain_connect
+from ...flag.control import OriginControl, activate_target, read_origin
+from ...types import Side
+from ..plain import plain_connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..config import Settings
+    from ...config import Settings
 
 
 def help_switch(settings: Settings, cursor: PgCursor, attempt: str) -> bool:

@@ -10,18 +10,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .. import log
-from .classify import Statement, classify
-from .remote_plan import not_supported
-from .remote_result import RemoteResult
-from .remote_schema import SchemaState
-from .tokens import T, tokenize
+from ... import log
+from ..classify import Statement, classify
+from ..tokens import T, tokenize
+from .plan import not_supported
+from .result import RemoteResult
+from .schema import SchemaState
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..schema import Plan
-    from .remote import RemoteSession
+    from ...schema import Plan
+    from .session import RemoteSession
 
 
 def run_ddl(session: RemoteSession, sql: str, statement: Statement) -> RemoteResult:
@@ -43,8 +43,8 @@ def run_ddl(session: RemoteSession, sql: str, statement: Statement) -> RemoteRes
 
 def _change(session: RemoteSession, sql: str, statement: Statement) -> None:
     """Inside the fence; the catalog that is known now is the one that stands."""
-    from ..schema import plan_evolve, save_catalog, types_after
-    from ..translate.catalog import pg_name
+    from ...schema import plan_evolve, save_catalog, types_after
+    from ...translate.catalog import pg_name
 
     state = session.state
     replica = state.replica.evolve(sql)

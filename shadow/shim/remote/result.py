@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from ..types import SqliteRow
-from .remote_plan import Plan, primed_cursor
+from ...types import SqliteRow
+from .plan import Plan, primed_cursor
 
 Description = tuple[tuple[str, None, None, None, None, None, None], ...]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..translate.catalog import Catalog, ForeignKey, Table
-from ..types import SqliteRow
-from .remote_result import RemoteResult
-from .tokens import T, tokenize
+from ...translate.catalog import Catalog, ForeignKey, Table
+from ...types import SqliteRow
+from ..tokens import T, tokenize
+from .result import RemoteResult
 
 if TYPE_CHECKING:
-    from .remote import RemoteSession
+    from .session import RemoteSession
 
 _COLUMNS = ("table", "rowid", "parent", "fkid")
 
@@ -65,7 +65,7 @@ def _tables(session: RemoteSession, named: str | None) -> list[Table]:
 
 def _orphans(catalog: Catalog, child: Table, key: ForeignKey) -> str:
     """`rowid AS r FROM ...` of the rows whose key is complete and has no parent. `+` lets the parent's type decide."""
-    from ..schema.names import origin_rowid, quote
+    from ...schema.names import origin_rowid, quote
 
     rowid = origin_rowid(child)
     filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in key.columns)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ..flag.control import fence_table
-from ..types import PgMode
+from ...flag.control import fence_table
+from ...types import PgMode
 
 if TYPE_CHECKING:
-    from ..config import Settings
-    from .remote_schema import SchemaState
+    from ...config import Settings
+    from .schema import SchemaState
 
 #: The internal savepoint; the app's own get a prefix, so that no name of theirs is this one.
 GUARD = "shadow_guard"

@@ -13,12 +13,12 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..types import SqliteRow
+from ...types import SqliteRow
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
 
-    from ..postgres.pool import Lease
+    from ...postgres.pool import Lease
 
 #: Rows that are fetched in one go; a plan that gave more is served by a held cursor from then on.
 CHUNK_ROWS = 2_000
@@ -120,6 +120,6 @@ class HeldRows:
 
 
 def _gone() -> sqlite3.Error:
-    from ..postgres.errors import lost
+    from ...postgres.errors import lost
 
     return lost("while rows were read")

@@ -1,6 +1,6 @@
 """A session's transactions: how one begins under the fence, what an error undoes, when it is run again.
 
-`remote_transaction` has the strings; here they are sent. See docs/decisions/0009.
+`transaction` has the strings; here they are sent. See docs/decisions/0009.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import NotPrimary
-from ..types import PgMode
-from .classify import Kind
-from .remote_flag import help_switch
-from .remote_link import Link, SchemaMoved, failure, locked, lost, pg_error, table_args
-from .remote_plan import Plan
-from .remote_result import RemoteResult
-from .remote_transaction import GUARD, Phase, Savepoint, literal, savepoint_name
+from ...errors import NotPrimary
+from ...types import PgMode
+from ..classify import Kind
+from .flag import help_switch
+from .link import Link, SchemaMoved, failure, locked, lost, pg_error, table_args
+from .plan import Plan
+from .result import RemoteResult
+from .transaction import GUARD, Phase, Savepoint, literal, savepoint_name
 
 if TYPE_CHECKING:
     from psycopg2 import Error as PgError
@@ -104,7 +104,7 @@ class Entry(Link):
 
     def _undo_statement(self, error: PgError) -> None:
         """Back to the savepoint before the statement; if that cannot be, the transaction is lost."""
-        from ..postgres.errors import is_lost
+        from ...postgres.errors import is_lost
 
         tx = self._tx
         if not is_lost(error):
@@ -150,7 +150,7 @@ class Entry(Link):
 
     def _retrying(self, send: Callable[[], PgCursor], plan: Plan | None, *, read_only: bool = False) -> PgCursor:
         """Send a string that begins a transaction or is one; again on a conflict, since the app has seen nothing."""
-        from ..postgres.errors import is_lost
+        from ...postgres.errors import is_lost
 
         started = time.monotonic()
         conflicts, fresh, raised, switching = 0, False, False, False

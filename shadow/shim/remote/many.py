@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import NotPrimary
-from ..postgres.errors import locked
-from .classify import Kind, classify
-from .remote_result import RemoteResult
+from ...errors import NotPrimary
+from ...postgres.errors import locked
+from ..classify import Kind, classify
+from .result import RemoteResult
 
 if TYPE_CHECKING:
-    from .remote import RemoteSession
+    from .session import RemoteSession
 
 #: Runs that share one string.
 BATCH_RUNS_MAX = 200

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .. import log
-from ..translate.catalog import Column, PgType, Table, fold, pg_name
-from ..values import codec
-from .adapt import Params
-from .classify import Statement
-from .remote_ddl import build_plan
-from .remote_schema import SchemaState
-from .tokens import T, tokenize
+from ... import log
+from ...translate.catalog import Column, PgType, Table, fold, pg_name
+from ...values import codec
+from ..adapt import Params
+from ..classify import Statement
+from ..tokens import T, tokenize
+from .ddl import build_plan
+from .schema import SchemaState
 
 if TYPE_CHECKING:
-    from ..schema import Plan
-    from .remote import RemoteSession
+    from ...schema import Plan
+    from .session import RemoteSession
 
 #: What `shadow.misfit` says: 'shadow: <kind> does not fit a column of type <type>'.
 MISFIT_STATE = "22P02"
@@ -78,8 +78,8 @@ def _fits(value: object, column: Column) -> bool:
 
 def widen(session: RemoteSession, table_name: str, columns: Sequence[Column]) -> None:
     """Give the columns the type that holds any value, inside `session.schema_change()`."""
-    from ..schema import column_types, convert, save_catalog
-    from ..schema.names import pg_quote, pg_table, quote
+    from ...schema import column_types, convert, save_catalog
+    from ...schema.names import pg_quote, pg_table, quote
 
     state = session.state
     old = state.catalog.table(table_name)
@@ -124,6 +124,6 @@ def _plain(table: Table, columns: tuple[str | None, ...]) -> bool:
 
 
 def _plan(parts: Sequence[object]) -> Plan:
-    from ..schema import Finding, Plan, Statement
+    from ...schema import Finding, Plan, Statement
 
     return Plan(tuple(p for p in parts if isinstance(p, Statement)), tuple(p for p in parts if isinstance(p, Finding)))

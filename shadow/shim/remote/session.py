@@ -1,8 +1,8 @@
 """One app connection's PostgreSQL side: statements, transactions and counters as sqlite3 has them.
 
 A connection is leased from the process's pool for a transaction (or one autocommit statement) and given back after it.
-Every write goes in under the fence, with the flag read behind the lock (`remote_transaction`); what SQLite would say
-about the text itself is asked of the replica (`remote_plan`). Only sqlite3's exceptions leave this module, and
+Every write goes in under the fence, with the flag read behind the lock (`transaction`); what SQLite would say
+about the text itself is asked of the replica (`plan`). Only sqlite3's exceptions leave this module, and
 `NotPrimary` while nothing of the transaction has been seen by the app.
 """
 
@@ -14,17 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import NotPrimary
-from .adapt import Params
-from .classify import Kind, classify
-from .remote_entry import REPLANS_MAX
-from .remote_link import Misfit, SchemaMoved, locked, lost, mismatch, pg_error
-from .remote_params import Shape, adapt
-from .remote_plan import Plan, Way, make_plan
-from .remote_result import RemoteResult
-from .remote_schema import SchemaState
-from .remote_statements import Statements
-from .remote_transaction import GUARD, Phase
+from ...errors import NotPrimary
+from ..adapt import Params
+from ..classify import Kind, classify
+from .entry import REPLANS_MAX
+from .link import Misfit, SchemaMoved, locked, lost, mismatch, pg_error
+from .params import Shape, adapt
+from .plan import Plan, Way, make_plan
+from .result import RemoteResult
+from .schema import SchemaState
+from .statements import Statements
+from .transaction import GUARD, Phase
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as PgCursor
@@ -55,7 +55,7 @@ class RemoteSession(Statements):
 
     def executemany(self, sql: str, param_sets: Iterable[object], *, implicit_begin: str | None = None) -> RemoteResult:
         """Run one DML statement per parameter set; rows done before an error stay, as SQLite has it."""
-        from .remote_many import run_many
+        from .many import run_many
 
         self._check_fork()
         return run_many(self, sql, param_sets, implicit_begin)
@@ -129,11 +129,11 @@ class RemoteSession(Statements):
         if way is Way.REPLICA:
             return self.ask_replica(plan.sql, values)
         if way is Way.PRAGMA:
-            from .remote_pragma import run_pragma
+            from .pragma import run_pragma
 
             return run_pragma(self, plan.sql, plan.statement)
         if way is Way.DDL:
-            from .remote_ddl import run_ddl
+            from .ddl import run_ddl
 
             return run_ddl(self, plan.sql, plan.statement)
         if plan.statement.kind is Kind.VACUUM and self.in_transaction:
@@ -156,7 +156,7 @@ class RemoteSession(Statements):
 
     def _widen(self, plan: Plan, values: Params, misfit: Misfit) -> None:
         """Make room for a value that SQLite would store, or raise what SQLite says of it."""
-        from .remote_widen import misfit_columns, widen
+        from .widen import misfit_columns, widen
 
         columns = misfit_columns(self._state(), plan.statement, values, misfit.detail)
         if not columns:
@@ -164,7 +164,7 @@ class RemoteSession(Statements):
         with self.schema_change():
             widen(self, plan.statement.name, columns)
 
-    # -- for remote_pragma, remote_ddl and remote_widen --------------------------------------------------------------
+    # -- for pragma, ddl and widen -----------------------------------------------------------------------------------
 
     @property
     def state(self) -> SchemaState:

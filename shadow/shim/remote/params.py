@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from . import adapt as adapting
-from .adapt import Params
-from .classify import Statement
+from .. import adapt as adapting
+from ..adapt import Params
+from ..classify import Statement
 
 #: With the text, what a plan depends on: the classes of the values, and their names when they are named.
 Shape: TypeAlias = "tuple[Any, ...]"

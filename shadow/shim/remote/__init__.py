@@ -1,0 +1,1 @@
+"""One app connection's PostgreSQL side, in use while PostgreSQL is primary; loaded only then."""
