@@ -33,7 +33,7 @@ def test_a_statement_with_the_schema_of_a_file(catalog_db: str, capsys: pytest.C
 def test_with_the_classes_of_the_values_the_text_is_simpler(
     catalog_db: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["translate", "--sqlite", catalog_db, "SELECT name FROM kpis WHERE id = ?"]
+    given = ["translate", "--sqlite", catalog_db, "SELECT abs(?) FROM kpis"]
     assert main(given) == 0
     any_value = capsys.readouterr().out
     assert main([*given, "--types", "int"]) == 0
