@@ -23,7 +23,7 @@ import psycopg2
 from .. import journal, log
 from ..config import Settings
 from ..errors import ConfigError, OriginError, TargetError
-from ..flag import origin_setup, target_setup
+from ..flag import origin_setup, proof, target_setup
 from ..flag.control import OriginControl, read_origin, read_target
 from ..postgres.connect import connect, describe
 from ..schema import (
@@ -208,7 +208,10 @@ class _Copy:
         """Start from nothing, in one transaction: not backfilled, no rows, no indexes, the snapshot's schema."""
         with self._target, self._target.cursor() as cursor:
             _lock_pair(cursor, self._pair, self._snapshot)
-            for table in ("applied", "backfill", "dirty", "verified"):
+            cursor.execute("DELETE FROM shadow.applied WHERE pair = %s", (self._pair,))
+            if cursor.rowcount:
+                proof.void(cursor, self._pair, "all rows were copied again")
+            for table in ("backfill", "dirty", "verified"):
                 cursor.execute(f"DELETE FROM shadow.{table} WHERE pair = %s", (self._pair,))
             target_setup.drop_tables(cursor, load_catalog(cursor, self._pair))
             target_setup.check_target(cursor, self._catalog)

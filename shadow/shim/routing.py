@@ -75,11 +75,12 @@ class Router:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.log = log.get("shadow.shim") if settings.database_type is not DatabaseType.SQLITE else None
+        self.log = log.get("shadow.shim")
         self.sampler = Sampler(settings) if settings.database_type is DatabaseType.SHADOW else None
         self._hint: Hint | None = None
         self._uninitialised_until = 0.0
         self._said_uninitialised = False
+        self._said_past_the_journal = False
         #: Steps of ours that failed; the transaction's record said "not known" instead.
         self.failures = 0
         self.refresh()
@@ -143,8 +144,16 @@ class Router:
         self._uninitialised_until = time.monotonic() + _UNINITIALISED_SECONDS
         if not self._said_uninitialised:
             self._said_uninitialised = True
-            if self.log is not None:
+            if self.settings.database_type is not DatabaseType.SQLITE:
                 self.log.warning("shadow.uninitialised", path=self.settings.sqlite_path, do="shadow init")
+
+    def past_the_journal(self) -> None:
+        """This process writes to a shadowed file without a record; said once."""
+        if not self._said_past_the_journal:
+            self._said_past_the_journal = True
+            self.log.warning(
+                "journal.bypassed", path=self.settings.sqlite_path, do="DATABASE_TYPE=shadow in this process"
+            )
 
     def control(self, conn: sqlite3.Connection) -> Control | None:
         """The control row, read on the app's connection; None: the file is not initialised."""

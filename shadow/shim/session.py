@@ -302,7 +302,12 @@ class Session:
             if self.trusted and own.execute(AS_BEFORE, (self.catalog_version,)).fetchone():
                 self.writable = self.journaling = True
                 return True
-            control = self._control(conn)
+            try:
+                control = self._control(conn)
+            except sqlite3.Error:
+                ours(conn, "ROLLBACK")  # refused (a record format we do not know): nothing of ours stays open
+                self.reset()
+                raise
             if control is None or control.verdict is Verdict.HERE:
                 return True
             ours(conn, "ROLLBACK")
@@ -385,6 +390,7 @@ class Session:
         self.counters.before_ours(conn)
         ours(conn, "WITH k AS (SELECT 1) UPDATE main._shadow_control SET proof_epoch = proof_epoch + 1")
         self.counters.ours += 1
+        self.router.past_the_journal()
 
     def _refuse_if_sqlite_only(self) -> None:
         if self.settings.database_type is DatabaseType.SQLITE:
@@ -448,8 +454,7 @@ class Session:
         """A step of ours failed: the app goes on, its record says that the effect is not known."""
         self.router.failures += 1
         self.buffer.add(encode_item(Undetermined(sql, (), f"shim: {what}: {type(error).__name__}")))
-        if self.router.log is not None:
-            self.router.log.error("shim.failed", what=what, error=type(error).__name__, detail=str(error))
+        self.router.log.error("shim.failed", what=what, error=type(error).__name__, detail=str(error))
 
     # -- PostgreSQL ------------------------------------------------------------------------------------------------
 

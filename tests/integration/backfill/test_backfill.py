@@ -13,6 +13,7 @@ from shadow import journal
 from shadow.backfill import backfill
 from shadow.config import Settings
 from shadow.errors import ConfigError, OriginError
+from shadow.flag import proof
 from shadow.flag.setup import init_pair
 from shadow.postgres.connect import connect
 from shadow.types import SqliteValue
@@ -155,6 +156,16 @@ def test_a_second_backfill_is_refused_unless_asked_for_and_doubles_nothing(setti
         backfill(settings)
     backfill(settings, again=True)
     assert rows_differ(settings) == []
+
+
+def test_a_second_copy_voids_what_was_proven_about_the_first(settings: Settings) -> None:
+    init_pair(settings)
+    backfill(settings)
+    with connect(str(settings.database_url), purpose="test") as target, target.cursor() as cursor:
+        before = proof.target_count(cursor, settings.pg_schema)
+    backfill(settings, again=True)
+    with connect(str(settings.database_url), purpose="test") as target, target.cursor() as cursor:
+        assert proof.target_count(cursor, settings.pg_schema) > before
 
 
 def test_an_interrupted_backfill_counts_as_none_and_starts_over(settings: Settings) -> None:

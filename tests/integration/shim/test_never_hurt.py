@@ -33,3 +33,17 @@ def test_a_record_that_cannot_be_made_does_not_fail_the_write(
     (items,) = file.records()
     assert [type(item) for item in items] == [Undetermined]
     assert items[0].tables == ()
+
+
+def test_a_journal_format_of_the_future_is_refused_clearly_and_leaves_no_lock(
+    file: File, conn: sqlite3.Connection
+) -> None:
+    """In a rolling deploy an old shim must not write records a new agent cannot follow, nor hold the file."""
+    raw = file.raw()
+    raw.execute("UPDATE _shadow_control SET format = format + 1")
+    with pytest.raises(sqlite3.OperationalError, match="upgrade shadow"):
+        conn.execute("INSERT INTO t (a) VALUES ('x')")
+    assert not conn.in_transaction
+    raw.execute("BEGIN IMMEDIATE")
+    raw.execute("ROLLBACK")
+    raw.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
 from pairing import make_pair
 
 import shadow
@@ -20,7 +21,7 @@ def proof(file: File) -> int:
     return int(file.rows("SELECT proof_epoch FROM _shadow_control")[0][0])
 
 
-def test_every_transaction_past_the_journal_voids_proof(file: File) -> None:
+def test_every_transaction_past_the_journal_voids_proof(file: File, caplog: pytest.LogCaptureFixture) -> None:
     """Not only the first one of the process: somebody may have verified in between."""
     config.reset_for_tests()
     shadow.configure(sqlite_path=file.path, database_type="sqlite")
@@ -33,6 +34,7 @@ def test_every_transaction_past_the_journal_voids_proof(file: File) -> None:
     conn.close()
     assert proof(file) > after_first > 1
     assert file.records() == []
+    assert caplog.text.count("journal.bypassed") == 1  # it says so, and not for each write
 
 
 def test_ddl_past_the_journal_makes_cached_facts_stale(file: File) -> None:
