@@ -71,10 +71,18 @@ class Queue:
         self._seen: dict[str, Seen] = {}
         self._dropped: Counter[str] = Counter()
 
+    def see(self, sql: str, fingerprint: str) -> None:
+        """The app uses this shape, but no sample of it could be made: it is known, and not compared."""
+        with self._lock:
+            self._count(sql, fingerprint)
+
+    def _count(self, sql: str, fingerprint: str) -> None:
+        known = self._seen.get(fingerprint)
+        self._seen[fingerprint] = Seen(sql, 1 if known is None else known.count + 1)
+
     def put(self, sample: Sample) -> None:
         with self._lock:
-            known = self._seen.get(sample.fingerprint)
-            self._seen[sample.fingerprint] = Seen(sample.sql, 1 if known is None else known.count + 1)
+            self._count(sample.sql, sample.fingerprint)
             if self._shapes[sample.fingerprint] >= self._per_shape:
                 # Not a loss of a class: the shape is about to be compared with the samples that wait.
                 self._dropped[SURPLUS] += 1
@@ -238,6 +246,8 @@ class Receiver:
             case (1, str() as sql, tuple() | dict() as params, int() | float() as unix_time):
                 found = self._fingerprint(sql)
                 self.queue.put(Sample(sql, params, float(unix_time), found))
+            case (3, str() as sql):
+                self.queue.see(sql, self._fingerprint(sql))
             case (2, str() as reason, int() as count):
                 self.queue.drop(reason, count)
             case _:

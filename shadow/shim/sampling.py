@@ -30,7 +30,11 @@ _KEPT_MAX = 2_000
 _RETRY_SECONDS = 1.0
 _SEND_TIMEOUT_SECONDS = 5.0
 
-_Sample: TypeAlias = "tuple[str, Any, float, bool]"  # text, parameters, Unix time, first of its shape
+#: What the agent takes in one message.
+_FRAME_BYTES_MAX = 1024 * 1024
+
+#: Text, parameters (or a str: why there are none), Unix time, first of its shape.
+_Sample: TypeAlias = "tuple[str, Any, float, bool]"
 
 
 class Sampler:
@@ -74,7 +78,7 @@ class Sampler:
         try:
             plain = adapt.journaled(adapt.params(params, statement), statement)
         except Exception:  # noqa: BLE001 -- an app's adapter may raise anything; its read has succeeded
-            self._dropped["parameters"] += 1
+            self._tell_shape(statement, "parameters")
             return
         if self._queue.qsize() >= _QUEUE_MAX:
             self._dropped["queue full"] += 1
@@ -82,6 +86,15 @@ class Sampler:
         if first and len(self._shapes) < _SHAPES_MAX:
             self._shapes.add(statement.shape)
         self._queue.put((statement.sql, plain, time.time(), first))
+        if self._thread is None:
+            self._start()
+
+    def _tell_shape(self, statement: Statement, reason: str) -> None:
+        """No sample can be made of this read. Its shape must be known all the same: coverage is not full without it."""
+        self._dropped[reason] += 1
+        if statement.shape not in self._shapes and len(self._shapes) < _SHAPES_MAX:
+            self._shapes.add(statement.shape)
+            self._queue.put((statement.sql, reason, 0.0, True))
         if self._thread is None:
             self._start()
 
@@ -145,12 +158,17 @@ class Sampler:
         while kept:
             sql, params, at, _ = kept[0]
             try:
-                frame = _frame([1, sql, params, at])
+                frame = _frame([3, sql] if isinstance(params, str) else [1, sql, params, at])
             except (ValueError, TypeError, OverflowError):
+                kept[0] = (sql, "parameters", at, True)
                 self._dropped["parameters"] += 1
-                del kept[0]
                 continue
-            connection.sendall(frame)
+            if len(frame) <= _FRAME_BYTES_MAX:
+                connection.sendall(frame)
+            elif not isinstance(params, str):
+                kept[0] = (sql, "too big", at, True)
+                self._dropped["too big"] += 1
+                continue
             del kept[0]
 
     def _keep_first(self, kept: list[_Sample]) -> list[_Sample]:

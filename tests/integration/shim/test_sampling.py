@@ -152,3 +152,14 @@ def test_reads_of_temporary_tables_are_counted_not_offered(listening: tuple[File
     got = [listener.next(), listener.next()]
     assert [2, "temporary or attached table", 1] in [list(m) for m in got]
     conn.close()
+
+
+def test_a_read_too_big_to_offer_still_makes_its_shape_known(listening: tuple[File, Listener]) -> None:
+    """Else coverage would be full without a shape that was never compared."""
+    file, listener = listening
+    conn = door.connect(file.path)
+    conn.execute("SELECT a FROM t WHERE a = ?", ("x" * (1 << 20),)).fetchall()
+    got = [list(listener.next()), list(listener.next())]
+    assert [3, "SELECT a FROM t WHERE a = ?"] in got
+    assert [2, "too big", 1] in got
+    conn.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from shadow.compare.samples import SURPLUS, Queue, Receiver, Sample
+from shadow.compare.samples import SURPLUS, Queue, Receiver, Sample, Seen
 from shadow.errors import OriginError
 
 
@@ -130,6 +130,14 @@ def test_what_the_app_dropped_is_counted_here(receiver: Receiver, sender: Sender
     dropped: dict[str, int] = {}
     until(lambda: bool(dropped.update(receiver.queue.counts()[1]) or dropped))
     assert dropped == {"queue full": 17}
+
+
+def test_a_shape_without_a_sample_is_seen_and_waits_for_no_comparison(receiver: Receiver, sender: Sender) -> None:
+    sender.send([3, "SELECT a FROM t WHERE b = ?"])
+    seen: dict[str, Seen] = {}
+    until(lambda: bool(seen.update(receiver.queue.counts()[0]) or seen))
+    assert [found.sql for found in seen.values()] == ["SELECT a FROM t WHERE b = ?"]
+    assert receiver.queue.take(1) == []
 
 
 @pytest.mark.parametrize("junk", [b"\xff" * 64, struct.pack(">I", 3) + b"\xc1\xc1\xc1", struct.pack(">I", 1) + b"\x01"])
