@@ -173,12 +173,16 @@ class Longest:
     op: str
 
 
-def longest_call(logs: list[Path], since: float, until: float) -> Longest:
-    """The longest call that was under way between the two moments (Unix time)."""
+def longest_call(logs: list[Path], since: float, until: float, *, ended: bool = False) -> Longest:
+    """The longest call that was under way between the two moments (Unix time); with `ended`, and over by the later one.
+
+    A call that a switch made long may have begun just before it: it must not count as usual, too.
+    """
     longest = Longest(0.0, "")
     for entry in entries(logs):
         ms = entry.get("ms", 0.0)
-        if ms > longest.ms and entry["t"] >= since and entry["t"] - ms / 1000 <= until:
+        latest = entry["t"] if ended else entry["t"] - ms / 1000
+        if ms > longest.ms and entry["t"] >= since and latest <= until:
             longest = Longest(ms, entry["op"])
     return longest
 

@@ -214,7 +214,7 @@ def switched(demo: Demo, answer: Answer, direction: str) -> str:
     time.sleep(_AFTER_SWITCH_SECONDS)
     until = answer.until + _AFTER_SWITCH_SECONDS
     longest = longest_call(demo.load.logs, answer.since, until)
-    usual = longest_call(demo.load.logs, 2 * answer.since - until, answer.since)
+    usual = longest_call(demo.load.logs, 2 * answer.since - until, answer.since, ended=True)
     usual_ms = max(usual.ms, demo.figures.longest_call_before_ms)  # on the one side or the other
     fence_ms = float(answer.json["fence_seconds"]) * 1000
     figures = demo.figures

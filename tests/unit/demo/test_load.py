@@ -54,3 +54,11 @@ def test_a_client_ends_when_its_parent_is_gone(catalogue: Path, tmp_path: Path) 
     started = time.monotonic()
     load.__exit__()  # closes stdin, as the end of our process would
     assert time.monotonic() - started < 5
+
+
+def test_a_call_that_a_switch_made_long_does_not_count_as_usual(tmp_path: Path) -> None:
+    """It began before the switch and ended after it."""
+    log = tmp_path / "reader1.jsonl"
+    log.write_text('{"op": "quick", "t": 99.0, "ms": 50.0}\n{"op": "held", "t": 100.9, "ms": 950.0}\n')
+    assert longest_call([log], 100.0, 102.0).ms == 950.0
+    assert longest_call([log], 98.0, 100.0, ended=True).ms == 50.0
