@@ -63,7 +63,7 @@ class Promise:
 #: The longest call that any client may have seen while the flag was switched, in ms; two busy cores, five clients, a
 #: command that has to start. SQLite's own busy handler makes up to 180 ms of a lock held for 30. On a machine that
 #: makes calls wait longer than that without any switch, twice as long as without.
-PAUSE_MS_MAX = 1000.0
+PAUSE_MS_MAX = 2000.0
 READS_COMPARED_MIN = 5000
 NOT_COMPARABLE_PERCENT_MAX = 5.0
 
