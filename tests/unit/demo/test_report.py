@@ -59,7 +59,7 @@ def test_all_promises_kept_is_ok() -> None:
         {"repaired_rows": 2},
         {"cutovers": 1},
         {"rollbacks": 0},
-        {"cutover_pause_ms": 1000.0},
+        {"cutover_pause_ms": 2000.0},
         {"failure": "a step failed"},
     ],
     ids=lambda broken: next(iter(broken)),
@@ -93,9 +93,9 @@ def test_a_mismatch_is_explained_only_by_a_statement_on_an_injected_table() -> N
 
 
 def test_a_pause_is_judged_by_what_calls_took_just_before_where_that_is_long() -> None:
-    slow = dataclasses.replace(KEPT, cutover_pause_ms=1500.0, cutover_usual_ms=800.0)
+    slow = dataclasses.replace(KEPT, cutover_pause_ms=2900.0, cutover_usual_ms=1500.0)
     conclude(slow, 5000)
     assert slow.ok
-    slower = dataclasses.replace(KEPT, cutover_pause_ms=1700.0, cutover_usual_ms=800.0)
+    slower = dataclasses.replace(KEPT, cutover_pause_ms=3100.0, cutover_usual_ms=1500.0)
     conclude(slower, 5000)
     assert not slower.ok
